@@ -1,0 +1,153 @@
+"""What can go wrong, by OpenHarmony's numbers.
+
+The codes and their texts are those of the API document. Programs compare codes; texts are for people, so
+ours say in addition what happened. Three kinds have classes of their own because Trio has a word for them
+too, and ``except trio.BrokenResourceError`` must work here as it does everywhere in Trio.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "CERTIFICATE_MISSING",
+    "CONNECTION_EXISTS",
+    "CONNECT_FAILED",
+    "DOMAIN_NOT_ALLOWED",
+    "PARAMETER_ERROR",
+    "PERMISSION_DENIED",
+    "TEXTS",
+    "UNKNOWN_ERROR",
+    "URL_ERROR",
+    "AlreadyClosed",
+    "BusinessError",
+    "ConnectionLost",
+    "EndOfMessages",
+    "failure",
+]
+
+CONNECT_FAILED: Final = 200
+PERMISSION_DENIED: Final = 201
+PARAMETER_ERROR: Final = 401
+URL_ERROR: Final = 2302001
+CERTIFICATE_MISSING: Final = 2302002
+CONNECTION_EXISTS: Final = 2302003
+DOMAIN_NOT_ALLOWED: Final = 2302998
+UNKNOWN_ERROR: Final = 2302999
+
+TEXTS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        CONNECT_FAILED: "Websocket connect failed.",
+        PERMISSION_DENIED: "Permission denied.",
+        PARAMETER_ERROR: "Parameter error.",
+        URL_ERROR: "Websocket url error.",
+        CERTIFICATE_MISSING: "Websocket certificate file does not exist.",
+        CONNECTION_EXISTS: "Websocket connection already exists.",
+        DOMAIN_NOT_ALLOWED: "It is not allowed to access this domain.",
+        UNKNOWN_ERROR: "Websocket other unknown error.",
+    }
+)
+"""The documented text of each code."""
+
+
+class BusinessError(Exception):
+    """A failure with an OpenHarmony code.
+
+    Args:
+        code: One of the codes in ``TEXTS``; others are kept as they are.
+        message: What happened, for people; the documented text of the code if None.
+        data: The HTTP status known when a connection attempt failed, as a decimal string, ``"0"`` if there
+            was none; None (the default) for every other failure.
+
+    Source: the API document's error table, and its ``BusinessError``.
+    """
+
+    code: int
+    message: str
+    data: str | None
+
+    def __init__(self, code: int, message: str | None = None, data: str | None = None) -> None:
+        if message is None:
+            message = _text(code)
+        # These are what pickle and copy call the class with again.
+        super().__init__(code, message, data)
+        self.code = code
+        self.message = message
+        self.data = data
+
+    def to_dict(self) -> dict[str, int | str]:
+        """Return the plain object that an ArkTS callback would get, ready for JSON."""
+        plain: dict[str, int | str] = {"code": self.code, "message": self.message}
+        if self.data is not None:
+            plain["data"] = self.data
+        return plain
+
+    def __str__(self) -> str:
+        return f"[{self.code}] {self.message}"
+
+    def __repr__(self) -> str:
+        data = "" if self.data is None else f", data={self.data!r}"
+        return f"{type(self).__name__}({self.code}, {self.message!r}{data})"
+
+
+class _KnownEnd(BusinessError):
+    """What the three ends of a conversation share: the code, and a constructor that takes the detail."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(UNKNOWN_ERROR, _explained(UNKNOWN_ERROR, detail))
+        self.args = (detail,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.args[0]!r})"
+
+
+class ConnectionLost(_KnownEnd, trio.BrokenResourceError):
+    """The link broke, or the peer ended it with a code that means trouble.
+
+    Args:
+        detail: What happened, for people.
+    """
+
+
+class AlreadyClosed(_KnownEnd, trio.ClosedResourceError):
+    """The program itself closed, or never connected, what it now uses.
+
+    Args:
+        detail: What happened, for people.
+    """
+
+
+class EndOfMessages(_KnownEnd, trio.EndOfChannel):
+    """No message will come any more, and that is as it should be.
+
+    Args:
+        detail: What happened, for people.
+    """
+
+
+def failure(code: int, detail: str, data: str | None = None) -> BusinessError:
+    """Make a ``BusinessError`` whose message is the documented text, then what happened.
+
+    Args:
+        code: One of the codes in ``TEXTS``.
+        detail: What happened, for people, without secrets.
+        data: As in ``BusinessError``.
+
+    Returns:
+        The error, for the caller to raise.
+    """
+    return BusinessError(code, _explained(code, detail), data)
+
+
+def _text(code: int) -> str:
+    return TEXTS.get(code, TEXTS[UNKNOWN_ERROR])
+
+
+def _explained(code: int, detail: str) -> str:
+    return f"{_text(code).removesuffix('.')}: {detail}"
