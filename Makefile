@@ -1,0 +1,70 @@
+# Each verb sets up .venv by itself; a stamp file makes the second time quick.
+# Needs: Python 3.11 or later, make, git. `make demo PYTHON=/path/to/python` chooses another Python.
+
+PYTHON ?= $(shell for python in python3.11 python3 python3.14 python3.13 python3.12; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INSTALL := $(PIP) install --constraint constraints.txt
+SOURCES := $(wildcard trio_ohws tests benchmarks docs/conf.py)
+
+.PHONY: help demo test check lint types coverage docs bench autobahn clean
+
+help:
+	@echo "make demo      the API document's example against an embedded server"
+	@echo "make test      the test suite"
+	@echo "make check     lint, formatting, types, coverage, docs"
+	@echo "make docs      the documentation, into docs/_build/html"
+	@echo "make bench     us and the peers, side by side: BENCH='--list' shows how to choose"
+	@echo "make autobahn  Autobahn's fuzzing server, groups 1 to 7 and 10: AUTOBAHN='1.* 9.*' chooses others"
+
+demo: .venv/installed
+	$(BIN)/python -m trio_ohws demo $(DEMO)
+
+test: .venv/installed-check
+	$(BIN)/pytest $(TESTS)
+
+check: lint types coverage docs
+
+lint: .venv/installed-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/flake8-async $(SOURCES)
+
+types: .venv/installed-check
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/pyright --verifytypes trio_ohws --ignoreexternal
+
+coverage: .venv/installed-check
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+docs: .venv/installed-docs
+	$(BIN)/sphinx-build --nitpicky --fail-on-warning --keep-going -q docs docs/_build/html
+
+bench: .venv/installed-bench
+	$(BIN)/python -m benchmarks $(BENCH)
+
+autobahn: .venv/installed-check
+	$(BIN)/python -m tests.autobahn.run $(AUTOBAHN)
+
+clean:
+	rm -rf .venv docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+.venv/pip: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "trio_ohws needs Python 3.11 or later: none was found (make PYTHON=/path/to/python3.11)" >&2; exit 1; }
+	test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	$(INSTALL) 'pip>=25.1'
+	@touch $@
+
+.venv/installed: .venv/pip
+	$(INSTALL) --editable '.[cli]'
+	@touch $@
+
+.venv/installed-%: .venv/installed
+	$(INSTALL) --group $*
+	@touch $@

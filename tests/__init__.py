@@ -1,0 +1,1 @@
+"""The tree of tests is the tree of source."""
