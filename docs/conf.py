@@ -1,0 +1,35 @@
+"""Sphinx configuration; `make docs` builds with -n -W, so that a dead reference is an error."""
+
+import tomllib
+from pathlib import Path
+
+project = "trio_ohws"
+author = "the trio_ohws maintainers"
+pyproject = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+release = version = pyproject["project"]["version"]
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+]
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True, "inherited-members": False, "show-inheritance": True}
+napoleon_google_docstring = True
+napoleon_custom_sections = ["If cancelled", "Source"]
+
+# The documentation is built without a network, so other projects' names have no page to point to.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!trio_ohws\b)(collections|typing|types|ssl|trio|anyio|pathlib|os|enum|abc)\b.*"),
+    (r"py:.*", r"(str|bytes|bytearray|memoryview|int|float|bool|None|object|dict|list|tuple|set|frozenset|type)"),
+    (r"py:.*", r"[A-Z]\w*(Error|Exception|Group)"),
+]
+
+html_theme = "furo"
+html_title = "trio_ohws"
+html_copy_source = False
