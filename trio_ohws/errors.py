@@ -7,13 +7,11 @@ too, and ``except trio.BrokenResourceError`` must work here as it does everywher
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import trio
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "CERTIFICATE_MISSING",
