@@ -1,0 +1,1 @@
+"""Autobahn's fuzzing server against a small testee on our public API."""

@@ -1,0 +1,98 @@
+"""Run Autobahn's fuzzing server, let the testee meet every case, and judge the report.
+
+`python -m tests.autobahn.run [GROUP ...]`: groups 1 to 7 and 10 unless told otherwise.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from tests.autobahn import testee
+from tests.autobahn.report import Report
+from tests.peers import PEERS
+
+PYTHON = PEERS / "autobahn" / "bin" / "python"
+SERVER = Path(__file__).with_name("fuzzingserver.py2")
+QUICK = ("1", "2", "3", "4", "5", "6", "7", "10")
+CASE_TIMEOUT = 60  # seconds; the server itself gives up on the slowest case far earlier
+
+
+@asynccontextmanager
+async def fuzzing_server(groups: Sequence[str], folder: Path) -> AsyncGenerator[str]:
+    """Run the server on a free loopback port for as long as the block lasts; its URL."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listener:
+        listener.setblocking(False)  # Twisted takes it as it is
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+        spec = folder / "spec.json"
+        spec.write_text(
+            json.dumps(
+                {
+                    "url": url,
+                    "outdir": str(folder / "reports"),
+                    "cases": [f"{group}.*" for group in groups],
+                    "exclude-cases": [],
+                    "exclude-agent-cases": {},
+                }
+            ),
+            encoding="utf-8",
+        )
+        descriptor = listener.fileno()
+        with (folder / "server.log").open("wb") as log:
+            process = await trio.lowlevel.open_process(
+                [PYTHON, SERVER, str(descriptor), "-m", "fuzzingserver", "-s", spec, "-u", "0"],
+                pass_fds=[descriptor],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+    try:
+        yield url
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+
+
+async def run(groups: Sequence[str] = QUICK) -> Report:
+    """Run the cases of `groups` one after another.
+
+    Raises:
+        trio.TooSlowError: A case did not end within `CASE_TIMEOUT`.
+        RuntimeError: The report does not cover every case.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with fuzzing_server(groups, folder) as url:
+            with trio.fail_after(CASE_TIMEOUT):
+                total = await testee.count_cases(url)
+            for case in range(1, total + 1):
+                with trio.fail_after(CASE_TIMEOUT):
+                    await testee.run_case(url, case)
+            with trio.fail_after(CASE_TIMEOUT):
+                await testee.update_reports(url)
+        report = Report.read(folder / "reports", testee.AGENT)
+    if not 0 < len(report.results) == total:
+        raise RuntimeError(f"{total} cases were run, {len(report.results)} reported")
+    return report
+
+
+def main() -> None:
+    """Print the counts and the complaints; status 1 if there is any."""
+    if not PYTHON.exists():
+        sys.exit("Autobahn is not installed: run tests/autobahn/install.sh")
+    groups = sys.argv[1:] or QUICK
+    report = trio.run(run, groups)
+    print(report)
+    sys.exit(1 if report.complaints else 0)
+
+
+if __name__ == "__main__":
+    main()

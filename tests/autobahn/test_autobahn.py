@@ -1,0 +1,17 @@
+"""RFC 6455 as Autobahn sees it."""
+
+import pytest
+
+from tests.autobahn.run import PYTHON, run
+from tests.peers import missing
+
+
+@pytest.mark.timeout(300)
+async def test_autobahn_has_no_complaint() -> None:
+    """Groups 1 to 7 and 10: nothing failed, nothing non-strict, every close clean."""
+    if not PYTHON.exists():
+        missing("Autobahn", "run tests/autobahn/install.sh")
+    report = await run()
+
+    assert [] == report.complaints
+    assert 3 == report.count()["INFORMATIONAL"]
