@@ -1,0 +1,1 @@
+"""Against servers that share no code with us."""
