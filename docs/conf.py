@@ -24,9 +24,10 @@ napoleon_google_docstring = True
 napoleon_custom_sections = ["If cancelled", "Source"]
 
 # The documentation is built without a network, so other projects' names have no page to point to.
+BUILTINS = "str|bytes|bytearray|memoryview|int|float|bool|None|object|dict|list|tuple|set|frozenset|type"
 nitpick_ignore_regex = [
-    (r"py:.*", r"(?!trio_ohws\b)(collections|typing|types|ssl|trio|anyio|pathlib|os|enum|abc)\b.*"),
-    (r"py:.*", r"(str|bytes|bytearray|memoryview|int|float|bool|None|object|dict|list|tuple|set|frozenset|type)"),
+    (r"py:.*", r"(collections|typing|types|ssl|trio|anyio|pathlib|os|enum|abc)\..*"),
+    (r"py:.*", BUILTINS),
     (r"py:.*", r"[A-Z]\w*(Error|Exception|Group)"),
 ]
 

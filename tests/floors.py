@@ -83,7 +83,7 @@ class SourceTree:
 
     def is_ours(self, module: str) -> bool:
         """Whether a module is none of a dependency's."""
-        return module.split(".")[0] in self.ours
+        return module.partition(".")[0] in self.ours
 
     @cached_property
     def imports(self) -> list[Import]:
@@ -91,8 +91,12 @@ class SourceTree:
         return [found for name, module in self.modules.items() for found in self._imports_of(name, module)]
 
     def _imports_of(self, importer: str, module: ast.Module) -> Iterator[Import]:
-        functions = [node for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-        late = {id(node) for function in functions for node in ast.walk(function)}
+        late = {
+            id(inner)
+            for outer in ast.walk(module)
+            if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
+            for inner in ast.walk(outer)
+        }
         for node in ast.walk(module):
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -149,16 +153,13 @@ def borrowed_private_names(tree: SourceTree) -> list[str]:
 
 def late_imports(tree: SourceTree) -> list[str]:
     """Every import stands at the top of its module."""
-    found = [f"{found}: imports {found.source} inside a function" for found in tree.imports if found.late]
-    for name, module in tree.modules.items():
-        for node in ast.walk(module):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {
-                "__import__",
-                "import_module",
-                "importlib.import_module",
-            }:
-                found.append(f"{name}:{node.lineno}: imports by calling a function")
-    return found
+    called = {"__import__", "import_module", "importlib.import_module"}
+    return [f"{found}: imports {found.source} inside a function" for found in tree.imports if found.late] + [
+        f"{name}:{node.lineno}: imports by calling a function"
+        for name, module in tree.modules.items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in called
+    ]
 
 
 def import_cycles(tree: SourceTree) -> list[str]:
@@ -233,7 +234,11 @@ def _defined_names(module: ast.Module) -> set[str]:
             case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name, ctx=ast.Store()):
                 names.add(name)
             case ast.Assign(targets=[ast.Name(id="__slots__")], value=value):
-                names |= {n.value for n in ast.walk(value) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+                names |= {
+                    n.value
+                    for n in ast.walk(value)
+                    if isinstance(n, ast.Constant) and isinstance(n.value, str)
+                }
     return names
 
 

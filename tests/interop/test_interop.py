@@ -132,12 +132,10 @@ async def test_the_server_closes(url: str, code: int, reason: str) -> None:
 
 async def test_iteration_ends_with_a_normal_close(url: str) -> None:
     """What came before the server's Close is handed out, then the loop ends."""
-    got = []
     async with trio_ohws.open_websocket(url) as ws:
         await ws.send("flood 3 8")
         await ws.send("close 1000 done")
-        async for message in ws:
-            got.append(message)
+        got = [message async for message in ws]
 
     assert ["00000000", "00000001", "00000002"] == got
 
