@@ -15,6 +15,7 @@ FLOORS = {
     "options": 1,
     "url": 1,
     "policy": 1,
+    "settings": 1,
     "_wire": 2,
     "events": 2,
     "_dial": 3,
