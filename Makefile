@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.14 python3.13 python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
-SOURCES := $(wildcard trio_ohws tests benchmarks docs/conf.py)
+SOURCES := $(wildcard trio_ohws tests benchmarks)
 
 .PHONY: help demo test check lint types coverage docs bench autobahn clean
 
@@ -34,7 +34,7 @@ lint: .venv/installed-check
 
 types: .venv/installed-check
 	$(BIN)/mypy $(SOURCES)
-	$(BIN)/pyright --verifytypes trio_ohws --ignoreexternal
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes trio_ohws --ignoreexternal # it asks PATH for a python
 
 coverage: .venv/installed-check
 	$(BIN)/coverage erase

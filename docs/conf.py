@@ -1,7 +1,10 @@
 """Sphinx configuration; `make docs` builds with -n -W, so that a dead reference is an error."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+
+from sphinx.application import Sphinx
 
 project = "trio_ohws"
 author = "the trio_ohws maintainers"
@@ -29,7 +32,21 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(collections|typing|types|ssl|trio|anyio|pathlib|os|enum|abc)\..*"),
     (r"py:.*", BUILTINS),
     (r"py:.*", r"[A-Z]\w*(Error|Exception|Group)"),
+    (r"py:.*", r"(trio_ohws\.[\w.]+\.)?_?T"),  # a type variable
 ]
+
+
+def show_public_bases(
+    _app: Sphinx, _name: str, _cls: type, _options: Mapping[str, object], bases: list[type]
+) -> None:
+    """Name only those bases that a reader can import."""
+    bases[:] = [base for base in bases if not base.__module__.startswith("trio_ohws.")]
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what is defined here."""
+    app.connect("autodoc-process-bases", show_public_bases)
+
 
 html_theme = "furo"
 html_title = "trio_ohws"

@@ -108,8 +108,10 @@ class SourceTree:
                 for alias in node.names:
                     bound = alias.asname or alias.name
                     inner = f"{source}.{alias.name}"
-                    target = (inner, None) if inner in self.modules else (source, alias.name)
-                    yield Import(importer, node.lineno, *target, bound, id(node) in late)
+                    if inner in self.modules:
+                        yield Import(importer, node.lineno, inner, None, bound, id(node) in late)
+                    else:
+                        yield Import(importer, node.lineno, source, alias.name, bound, id(node) in late)
 
     def _absolute(self, importer: str, node: ast.ImportFrom) -> str:
         if not node.level:
