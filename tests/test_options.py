@@ -9,6 +9,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import get_type_hints
 
 import h11
 import hypothesis
@@ -555,3 +556,11 @@ def test_any_value_is_taken_or_401(value: object) -> None:
             taken = error.code
 
         assert 401 == taken or isinstance(taken, WebSocketRequestOptions | WebSocketCloseOptions)
+
+
+@pytest.mark.parametrize("kind", [ClientCert, HttpProxy, WebSocketCloseOptions, WebSocketRequestOptions])
+def test_fields_keep_their_types(kind: type[object]) -> None:
+    """Tools that read annotations find the fields' types, wherever the class is said to live."""
+    hints = get_type_hints(kind)
+
+    assert {one.name for one in dataclasses.fields(kind)} == set(hints)  # type: ignore[arg-type]  # a dataclass

@@ -5,8 +5,6 @@ ours say in addition what happened. Three kinds have classes of their own becaus
 too, and ``except trio.BrokenResourceError`` must work here as it does everywhere in Trio.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final

@@ -5,8 +5,6 @@ names instead; both end as the same object, so that nothing behind this module e
 checked. Header values, passwords and proxy credentials are secrets: no ``repr`` and no message shows them.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import re

@@ -7,8 +7,6 @@ we take the stricter reading: a URL that two parsers read differently is how req
 No message repeats user information, the path or the query, since passwords and tokens travel there.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from dataclasses import dataclass

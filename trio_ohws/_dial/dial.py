@@ -1,7 +1,5 @@
 """Open a byte stream to the server: TCP, and TLS on it for ``wss://``."""
 
-from __future__ import annotations
-
 import errno
 import os
 import socket

@@ -4,8 +4,6 @@ Certificates are verified, host name included, against the system's store or the
 that reads files is blocking code for a worker thread: the system's store alone takes some 70 ms to parse.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import pathlib
