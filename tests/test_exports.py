@@ -82,6 +82,12 @@ def test_nothing_public_is_missing() -> None:
     assert set() == shown - set(trio_ohws.__all__)
 
 
+@pytest.mark.parametrize("name", CLASSES)
+def test_annotations_of_public_classes_resolve(name: str) -> None:
+    """Moving a class to its public place leaves its annotations readable there."""
+    assert isinstance(typing.get_type_hints(getattr(trio_ohws, name)), dict)
+
+
 @pytest.mark.parametrize("name", CALLABLES)
 def test_what_signatures_mention_is_public(name: str) -> None:
     """A class of ours that a user is given, or has to give, can be imported from the same place."""
