@@ -1,0 +1,40 @@
+"""OpenHarmony's `webSocket` API as a Trio-native, structured-concurrency client."""
+
+from trio_ohws.errors import AlreadyClosed, BusinessError, ConnectionLost, EndOfMessages
+from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders
+from trio_ohws.events.queue import QueueStatistics
+from trio_ohws.events.stream import EventStream
+from trio_ohws.nursery.state import State
+from trio_ohws.options import ClientCert, HttpProxy, WebSocketCloseOptions, WebSocketRequestOptions
+from trio_ohws.websocket import Statistics, WebSocket, create_websocket, open_websocket
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AlreadyClosed",
+    "BusinessError",
+    "ClientCert",
+    "CloseResult",
+    "ConnectionLost",
+    "EndOfMessages",
+    "EventStream",
+    "HttpProxy",
+    "OpenResult",
+    "QueueStatistics",
+    "ResponseHeaders",
+    "State",
+    "Statistics",
+    "WebSocket",
+    "WebSocketCloseOptions",
+    "WebSocketRequestOptions",
+    "createWebSocket",
+    "create_websocket",
+    "open_websocket",
+]
+
+createWebSocket = create_websocket  # noqa: N816  # OHOS's name
+
+for _name in __all__:
+    # The public name is the one to be seen in reprs, tracebacks and docs.
+    globals()[_name].__module__ = __name__
+del _name

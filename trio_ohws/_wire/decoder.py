@@ -1,0 +1,312 @@
+"""From the bytes of a server to messages and control frames (RFC 6455 sections 5 and 8.1).
+
+The theory. Bytes are received into memory that the decoder chooses (`get_buffer`), so that a large frame
+lands where it will be read from. After each read `decode` makes one pass: a flat loop cuts whole, final,
+uncompressed frames out of the chunk, and whatever else begins there goes through the general, slower
+steps below it. Between passes nothing of a payload is left lying: an unfinished one is taken in piece by
+piece, text by an incremental decoder, which is how bad UTF-8 is found while its frame is still arriving.
+So the rest that is carried over is never more than a header or a control frame.
+
+A pass ends early at a control frame: a pong has to leave before the echo of a later message.
+"""
+
+import codecs
+import io
+from typing import Final, NamedTuple
+
+from trio_ohws._wire.frames import BINARY, CLOSE, FIN, PONG, TEXT, Violation
+from trio_ohws._wire.scratch import Scratch
+
+__all__ = ["MAX_FRAGMENTS", "Control", "Decoder", "Message"]
+
+Message = str | bytes
+
+_FINAL_TEXT: Final = FIN | TEXT
+_FINAL_BINARY: Final = FIN | BINARY
+# Fragments cost no memory here, however many there are; this bounds the time that one message may take.
+MAX_FRAGMENTS: Final = 1 << 20
+# Read straight into a large frame's own buffer while at least this much of it is missing.
+_WORTH_A_READ: Final = 32768
+
+_utf8 = codecs.getincrementaldecoder("utf-8")
+
+
+class Control(NamedTuple):
+    """A whole, valid control frame; the payload of a Close is not looked into."""
+
+    opcode: int
+    payload: bytes
+
+
+class Decoder:
+    """Decodes one connection's frames.
+
+    Args:
+        scratch: where to receive; may be shared by all decoders of one thread, because whoever asks for
+            `get_buffer` receives, calls `buffer_updated` and `decode` before another one does.
+        max_message_size: bytes of payload that a message may have; one with more is a Violation, 1009.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_data",
+        "_filled",
+        "_final",
+        "_fragments",
+        "_max_message_size",
+        "_missing",
+        "_opcode",
+        "_scratch",
+        "_size",
+        "_source",
+        "_tail",
+        "_text",
+        "_utf8",
+        "stop",
+    )
+
+    def __init__(self, scratch: Scratch, max_message_size: int) -> None:
+        self._scratch = scratch
+        self._max_message_size = max_message_size
+        self.stop: Control | Violation | None = None  # what ended the last pass; None: it wants more bytes
+        self._source: bytes | memoryview = b""  # bytes that are not decoded yet
+        self._tail = b""  # the beginning of a header or control frame, kept from the last pass
+        # The message in progress, if _opcode is not 0 ...
+        self._opcode = 0
+        self._size = 0
+        self._fragments = 0
+        self._utf8: codecs.IncrementalDecoder | None = None
+        self._text: io.StringIO | None = None
+        self._data: bytearray | None = None
+        # ... and the frame of it that is arriving, if _missing is not 0.
+        self._missing = 0
+        self._final = False
+        self._buffer: bytearray | None = None  # the payload's own, for a large unfragmented binary frame
+        self._filled = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of a frame or message is kept: the connection is between two messages."""
+        return not (self._opcode or self._tail or self._source)
+
+    def get_buffer(self) -> memoryview:
+        """Return the memory for the next bytes. Ask again after anything else may have run."""
+        if self._buffer is not None and self._missing >= _WORTH_A_READ:
+            return memoryview(self._buffer)[self._filled : self._filled + self._missing]
+        kept = len(self._tail)
+        if kept:
+            self._scratch.area[:kept] = self._tail
+        return self._scratch.view[kept:]
+
+    def buffer_updated(self, count: int) -> None:
+        """Say that `count` bytes were received into the buffer; `decode` must follow at once."""
+        if self._buffer is not None and self._missing >= _WORTH_A_READ:
+            self._filled += count
+            self._missing -= count
+            self._size += count
+        else:
+            self._source = self._scratch.view[: len(self._tail) + count]
+            self._tail = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take in bytes that were received elsewhere, together with a handshake for example."""
+        self._source = self._tail + bytes(self._source) + data
+        self._tail = b""
+
+    def decode(self) -> list[Message]:
+        """Return the messages that are complete, up to the next control frame or violation (see `stop`)."""
+        messages: list[Message] = []
+        if isinstance(self.stop, Violation):
+            return messages
+        self.stop = None
+        source, pos = self._source, 0
+        try:
+            if self._buffer is not None and not self._missing:
+                self._finish(messages)  # the last read filled the large frame's own buffer
+            while self.stop is None:
+                # A large frame is copied straight out of the area. For small ones a copy of the area as
+                # `bytes` pays: slicing that and decoding the slices is a third faster.
+                if type(source) is memoryview and not self._large_next(source, pos):
+                    source, pos = bytes(source[pos:]), 0
+                if type(source) is bytes and not self._opcode:
+                    pos = self._whole_frames(source, pos, messages)
+                if (after := self._step(source, pos, messages)) < 0:
+                    break
+                pos = after
+        except Violation as violation:
+            self.stop = violation
+        except UnicodeDecodeError:
+            self.stop = Violation(1007, "text that is not UTF-8")
+        rest = bytes(source[pos:])
+        if self.stop is None:
+            self._source, self._tail = b"", rest
+        else:
+            self._source = rest
+        return messages
+
+    def _whole_frames(self, chunk: bytes, pos: int, messages: list[Message]) -> int:
+        """Cut whole unfragmented frames of at most 64 KiB, the common case; return where that ended.
+
+        Everything that it leaves (and whatever is wrong) is judged by the general step. No object and no
+        call per frame but the message itself.
+        """
+        append = messages.append
+        size = len(chunk)
+        limit = self._max_message_size
+        if limit < 126:
+            return pos
+        while (start := pos + 2) <= size:
+            first = chunk[pos]
+            length = chunk[pos + 1]
+            if length > 125:
+                if length != 126 or (start := pos + 4) > size:
+                    break
+                length = chunk[pos + 2] << 8 | chunk[pos + 3]
+                if length < 126 or length > limit:
+                    break
+            end = start + length
+            if end > size:
+                break
+            if first == _FINAL_TEXT:
+                append(chunk[start:end].decode())
+            elif first == _FINAL_BINARY:
+                append(chunk[start:end])
+            else:
+                break
+            pos = end
+        return pos
+
+    def _large_next(self, source: memoryview, pos: int) -> bool:
+        if self._missing:
+            return True
+        return len(source) - pos > 1 and source[pos + 1] == 127
+
+    def _step(self, source: bytes | memoryview, pos: int, messages: list[Message]) -> int:
+        """Take in a frame, or what is there of it; return the next position, or -1 for want of bytes."""
+        if not self._missing:
+            pos = self._begin(source, pos, messages)
+        elif pos == len(source):
+            return -1
+        if self._missing:
+            pos = self._take(source, pos)
+        if self._opcode and self._final and not self._missing:
+            self._finish(messages)
+        return pos
+
+    def _begin(self, source: bytes | memoryview, pos: int, messages: list[Message]) -> int:
+        """Judge the header at `pos`; return where its payload begins, or -1 if it is not all there.
+
+        A control frame and a large frame that is all there are consumed whole.
+        """
+        available = len(source) - pos
+        if available < 2:
+            return -1
+        first, length = source[pos], source[pos + 1]
+        opcode = first & 0x0F
+        self._judge(first, length)
+        start = pos + 2
+        if length == 126:
+            if available < 4:
+                return -1
+            start = pos + 4
+            length = int.from_bytes(source[pos + 2 : start], "big")
+            if length < 126:
+                raise Violation(1002, "length not in its shortest form")
+        elif length == 127:
+            if available < 10:
+                return -1
+            start = pos + 10
+            length = int.from_bytes(source[pos + 2 : start], "big")
+            if length < 65536 or length >> 63:
+                raise Violation(1002, "length not in its shortest form, or over 63 bits")
+        end = start + length
+        if opcode >= CLOSE:
+            if end > len(source):
+                return -1
+            self.stop = Control(opcode, bytes(source[start:end]))
+            return end
+        self._begin_data(opcode, bool(first & FIN), length)
+        if opcode == BINARY and self._final and end <= len(source):
+            messages.append(bytes(source[start:end]))
+            self._opcode = 0
+            return end
+        self._missing = length
+        return start
+
+    def _judge(self, first: int, length: int) -> None:
+        """Raise what the first two bytes of a frame are guilty of (RFC 6455 sections 5.1, 5.2, 5.4, 5.5)."""
+        opcode = first & 0x0F
+        if first & 0x70:
+            raise Violation(1002, "reserved bits set")
+        if length & 0x80:
+            raise Violation(1002, "masked frame from a server")
+        if opcode >= CLOSE:
+            if opcode > PONG:
+                raise Violation(1002, f"reserved opcode {opcode:#x}")
+            if not first & FIN:
+                raise Violation(1002, "fragmented control frame")
+            if length > 125:
+                raise Violation(1002, "control frame over 125 bytes")
+        elif opcode > BINARY:
+            raise Violation(1002, f"reserved opcode {opcode:#x}")
+        elif opcode and self._opcode:
+            raise Violation(1002, "new message inside a fragmented one")
+        elif not opcode and not self._opcode:
+            raise Violation(1002, "continuation of no message")
+
+    def _begin_data(self, opcode: int, final: bool, length: int) -> None:
+        """Set up for a data frame's payload, which may not fit the message's limits."""
+        if opcode:
+            self._size = self._fragments = 0
+        if self._size + length > self._max_message_size:
+            raise Violation(1009, f"message over {self._max_message_size} bytes")
+        self._fragments += 1
+        if self._fragments > MAX_FRAGMENTS:
+            raise Violation(1009, f"message of over {MAX_FRAGMENTS} fragments")
+        self._final = final
+        if opcode:
+            self._opcode = opcode
+            if opcode == TEXT:
+                self._utf8 = _utf8()
+                self._text = io.StringIO()
+            elif final and length >= _WORTH_A_READ:
+                self._buffer = self._scratch.lend(length)
+                self._filled = 0
+            else:
+                self._data = bytearray()
+
+    def _take(self, source: bytes | memoryview, pos: int) -> int:
+        """Take in what is there of the frame's payload."""
+        end = min(pos + self._missing, len(source))
+        piece = source[pos:end]
+        size = end - pos
+        if self._opcode == TEXT:
+            assert self._utf8 is not None and self._text is not None
+            self._text.write(self._utf8.decode(piece))
+        elif self._buffer is not None:
+            self._buffer[self._filled : self._filled + size] = piece
+            self._filled += size
+        else:
+            assert self._data is not None
+            self._data += piece
+        self._missing -= size
+        self._size += size
+        return end
+
+    def _finish(self, messages: list[Message]) -> None:
+        """The message is complete."""
+        if self._opcode == TEXT:
+            assert self._utf8 is not None and self._text is not None
+            self._utf8.decode(b"", True)
+            messages.append(self._text.getvalue())
+            self._utf8 = self._text = None
+        elif self._buffer is not None:
+            with memoryview(self._buffer) as view:
+                messages.append(bytes(view[: self._filled]))
+            self._scratch.give_back(self._buffer)
+            self._buffer = None
+        else:
+            assert self._data is not None
+            messages.append(bytes(self._data))
+            self._data = None
+        self._opcode = 0

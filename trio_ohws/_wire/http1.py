@@ -1,0 +1,80 @@
+"""The head of an HTTP/1.1 response, read strictly (RFC 9112 sections 2 to 5)."""
+
+import re
+from typing import Final, NamedTuple
+
+__all__ = ["HEAD_LIMIT", "HeadParser", "MalformedHead", "ResponseHead"]
+
+HEAD_LIMIT: Final = 65536  # bytes, of the interim responses too
+
+_status_line = re.compile(rb"HTTP/(\d)\.(\d) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?").fullmatch
+_field = re.compile(
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[\t ]*"
+).fullmatch
+
+
+class MalformedHead(Exception):
+    """What arrived is no response head; `status` is 0, or the status that was read before the fault."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ResponseHead(NamedTuple):
+    """A final response's head; header names are lower case, in the order of arrival."""
+
+    version: tuple[int, int]
+    status: int
+    reason: str
+    headers: list[tuple[str, str]]
+
+
+class HeadParser:
+    """Reads one final response head, and skips the interim ones (1xx but 101) before it."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._skipped = 0
+
+    @property
+    def rest(self) -> bytes:
+        """What arrived after the head."""
+        return bytes(self._buffer)
+
+    def feed(self, data: bytes | memoryview) -> ResponseHead | None:
+        """Take in bytes; return the head once it is complete.
+
+        Raises:
+            MalformedHead: this is not HTTP, breaks its rules, or has no end within `HEAD_LIMIT` bytes.
+        """
+        self._buffer += data
+        while True:
+            if not self._buffer.startswith(b"HTTP/"[: len(self._buffer)]):
+                raise MalformedHead("the answer is not HTTP")
+            end = self._buffer.find(b"\r\n\r\n")
+            if self._skipped + (len(self._buffer) if end < 0 else end) > HEAD_LIMIT:
+                raise MalformedHead(f"the response head is over {HEAD_LIMIT} bytes")
+            if end < 0:
+                return None
+            head = _parse(bytes(self._buffer[:end]))
+            del self._buffer[: end + 4]
+            self._skipped += end + 4
+            if head.status >= 200 or head.status == 101:
+                return head
+
+
+def _parse(head: bytes) -> ResponseHead:
+    first, *lines = head.split(b"\r\n")
+    match = _status_line(first)
+    if match is None:
+        raise MalformedHead("the status line is malformed")
+    major, minor, status, reason = match.groups()
+    headers = []
+    for line in lines:
+        field = _field(line)
+        if field is None:
+            raise MalformedHead("a header line is malformed", int(status))
+        name, value = field.groups()
+        headers.append((name.decode("ascii").lower(), value.decode("latin-1")))
+    return ResponseHead((int(major), int(minor)), int(status), (reason or b"").decode("latin-1"), headers)

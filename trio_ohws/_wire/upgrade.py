@@ -1,0 +1,87 @@
+"""The judgement of a server's answer to the upgrade request (RFC 6455 section 4.1)."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+
+from trio_ohws._wire.http1 import ResponseHead
+
+__all__ = ["Refusal", "accept_key", "canonical_head", "check_answer", "request_key"]
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class Refusal(Exception):
+    """The connection was not upgraded; `status` is the HTTP status known by then, 0 if none."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def request_key(request: bytes) -> bytes:
+    """Return the Sec-WebSocket-Key of a request head."""
+    for line in request.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"sec-websocket-key":
+            return value.strip()
+    raise ValueError("the request has no Sec-WebSocket-Key")
+
+
+def accept_key(key: bytes) -> str:
+    """Return the Sec-WebSocket-Accept that answers `key`."""
+    return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest()).decode()
+
+
+def check_answer(head: ResponseHead, key: bytes, offered: Sequence[str]) -> str | None:
+    """Return the subprotocol that the server chose, or None.
+
+    Args:
+        head: the final response.
+        key: the request's Sec-WebSocket-Key.
+        offered: the subprotocols of the request.
+
+    Raises:
+        Refusal: the server did not switch, or not to what was asked.
+    """
+    status = head.status
+    if status != 101:
+        raise Refusal(f"server answered {status} {_printable(head.reason)}".rstrip(), status)
+    if head.version < (1, 1):
+        raise Refusal("server answered 101 by HTTP/1.0, which cannot switch protocols", status)
+    if [value.lower() for value in _values(head, "upgrade")] != ["websocket"]:
+        raise Refusal("server answered 101 without 'Upgrade: websocket'", status)
+    if "upgrade" not in [token.strip().lower() for token in ",".join(_values(head, "connection")).split(",")]:
+        raise Refusal("server answered 101 without 'Connection: Upgrade'", status)
+    if _values(head, "sec-websocket-accept") != [accept_key(key)]:
+        raise Refusal("server answered 101 with a bad Sec-WebSocket-Accept", status)
+    if _values(head, "sec-websocket-extensions"):
+        raise Refusal("server answered 101 with an extension that was not offered", status)
+    chosen = _values(head, "sec-websocket-protocol")
+    if not chosen:
+        return None
+    if len(chosen) > 1 or chosen[0] not in offered:
+        raise Refusal("server answered 101 with a subprotocol that was not offered", status)
+    return chosen[0]
+
+
+def _values(head: ResponseHead, name: str) -> list[str]:
+    return [value for key, value in head.headers if key == name]
+
+
+def _printable(text: str) -> str:
+    """The peer's words, fit for a log: short, and nothing that moves a cursor."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:80])
+
+
+def canonical_head(key: bytes, subprotocol: str | None) -> bytes:
+    """Return the answer that says the same as the judged one, and that no parser can object to."""
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {accept_key(key)}",
+    ]
+    if subprotocol is not None:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")

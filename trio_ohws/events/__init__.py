@@ -1,0 +1,1 @@
+"""What happened, and who hears of it: event names and payloads, callbacks, bounded streams."""

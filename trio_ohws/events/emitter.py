@@ -1,0 +1,383 @@
+"""Who hears what: callbacks in the reader, callbacks with a task of their own, streams, and the inbox.
+
+A message goes to the callbacks, then to the streams, then, while nobody registered a callback for it, to
+the socket's own queue, the inbox. `deliver` does that without waiting. When it cannot go on it says so,
+and the reader waits in `settle`: for room in a full queue, for the one message that this queue refused
+and all others already have; or for the backlog, when a callback came to an inbox that was not empty.
+"""
+
+import inspect
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from operator import length_hint
+from typing import Any, Final
+
+import trio
+
+from trio_ohws.errors import PARAMETER_ERROR, failure
+from trio_ohws.events.model import EVENT_NAMES, Listener, Message
+from trio_ohws.events.queue import BoundedQueue, Overflow
+from trio_ohws.events.stream import EventStream
+
+__all__ = ["ASYNC_ITEMS", "MAX_BYTES", "Emitter"]
+
+ASYNC_ITEMS: Final = 256  # events that wait for one async callback
+MAX_BYTES: Final = 4 << 20  # bytes that wait for one async callback or stream
+
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
+
+
+def _arguments(name: str, value: object) -> tuple[object, ...]:
+    """Return what a callback of OHOS's shape is called with: (err, value), (value) or nothing."""
+    if name == "dataEnd":
+        return ()
+    if name in ("error", "headerReceive"):
+        return (value,)
+    return (None, value)
+
+
+class _Callback:
+    """One registration of one callback; the async kind has a queue, and a task that empties it."""
+
+    __slots__ = ("active", "function", "name", "on_fault", "once", "queue")
+
+    def __init__(self, name: str, function: Listener, once: bool, on_fault: Callable[[], object]) -> None:
+        self.name = name
+        self.function = function
+        self.once = once
+        self.on_fault = on_fault
+        self.active = True
+        self.queue: BoundedQueue[Any] | None = None
+        if _is_async(function):
+            self.queue = BoundedQueue(1 if once else ASYNC_ITEMS, MAX_BYTES)
+
+    async def run(self) -> None:
+        """Call the async callback for each event of its queue, until that ends."""
+        assert self.queue is not None
+        while True:
+            try:
+                value = await self.queue.receive()
+            except (trio.EndOfChannel, trio.ClosedResourceError):
+                return
+            try:
+                await self.function(*_arguments(self.name, value))
+            except BaseException:
+                self.on_fault()  # no further message is told
+                raise
+
+
+class Emitter:
+    """The listeners of one socket, which outlive its connections.
+
+    Args:
+        fragment_size: bytes of the pieces that `message` callbacks get, or None for whole messages.
+        on_overflow: called when a stream whose policy is "close" overflows.
+    """
+
+    __slots__ = (
+        "_callbacks",
+        "_discarding",
+        "_drain_lock",
+        "_finished",
+        "_fragment_size",
+        "_held",
+        "_inbox",
+        "_inbox_only",
+        "_on_overflow",
+        "_only",
+        "_spawn",
+        "_streams",
+    )
+
+    def __init__(self, fragment_size: int | None, on_overflow: Callable[[], object]) -> None:
+        self._fragment_size = fragment_size
+        self._on_overflow = on_overflow
+        self._callbacks: dict[str, tuple[_Callback, ...]] = dict.fromkeys(EVENT_NAMES, ())
+        self._streams: dict[str, tuple[EventStream[Any], ...]] = dict.fromkeys(EVENT_NAMES, ())
+        self._inbox: BoundedQueue[Message] | None = None
+        self._held: deque[tuple[BoundedQueue[Any], object]] = deque()
+        self._drain_lock = trio.Lock()
+        self._discarding = True
+        self._finished = False
+        self._spawn: Spawn | None = None
+        self._only: Callable[[None, Message], object] | None = None
+        self._inbox_only = False
+
+    # Registration
+
+    def on(self, name: str, function: Listener, *, once: bool = False) -> None:
+        """Add a callback; see `WebSocket.on`."""
+        _check_name(name)
+        _check_callable(function)
+        callback = _Callback(name, function, once, self.discard)
+        self._callbacks[name] += (callback,)
+        self._plan()
+        if self._spawn is not None:
+            self._start(self._spawn, callback)
+            if name == "message" and self._inbox:
+                self._inbox.nudge()
+                self._spawn(self.drain)
+
+    def off(self, name: str, function: Listener | None = None) -> None:
+        """Remove the oldest registration of `function`, or all of the event's; see `WebSocket.off`."""
+        _check_name(name)
+        if function is not None:
+            _check_callable(function)
+        for callback in self._callbacks[name]:
+            if function is None or callback.function == function:
+                self._remove(callback)
+                if callback.queue is not None:
+                    callback.queue.abandon()
+                if function is not None:
+                    return
+
+    def _remove(self, callback: _Callback) -> None:
+        callback.active = False
+        name = callback.name
+        self._callbacks[name] = tuple(other for other in self._callbacks[name] if other is not callback)
+        self._plan()
+
+    def subscribe(self, name: str, max_items: int, max_bytes: int, overflow: Overflow) -> EventStream[Any]:
+        """Add a stream; see `WebSocket.subscribe`."""
+        _check_name(name)
+        stream: EventStream[Any] = EventStream(
+            max_items, max_bytes, overflow, self._on_overflow, lambda stream: self._leave(name, stream)
+        )
+        if self._finished:
+            stream.end()
+        else:
+            self._streams[name] += (stream,)
+            self._plan()
+        return stream
+
+    def _leave(self, name: str, stream: EventStream[Any]) -> None:
+        self._streams[name] = tuple(other for other in self._streams[name] if other is not stream)
+        self._plan()
+
+    @property
+    def pushing(self) -> bool:
+        """Whether messages go to callbacks, so that the inbox gets none."""
+        return bool(self._callbacks["message"])
+
+    # The socket's and the session's side
+
+    def attach(self, spawn: Spawn) -> None:
+        """The socket is entered: `spawn` starts tasks in its nursery."""
+        self._spawn = spawn
+        for callbacks in self._callbacks.values():
+            for callback in callbacks:
+                self._start(spawn, callback)
+
+    @staticmethod
+    def _start(spawn: Spawn, callback: _Callback) -> None:
+        if callback.queue is not None:
+            spawn(callback.run)
+
+    def begin(self, inbox: BoundedQueue[Message] | None) -> None:
+        """A connection begins: messages are delivered again, to a new inbox."""
+        self._inbox = inbox
+        self._discarding = False
+        self._plan()
+
+    def discard(self) -> None:
+        """From now on messages are dropped, and nobody waits to deliver one."""
+        self._discarding = True
+        self._held.clear()
+        self._plan()
+        if self._inbox is not None:
+            self._inbox.nudge()
+        for callback in self._callbacks["message"]:
+            if callback.queue is not None:
+                callback.queue.nudge()
+        for stream in self._streams["message"] + self._streams["dataEnd"]:
+            stream.nudge()
+
+    def end_messages(self) -> None:
+        """The connection is over: the streams of messages end, once they are read empty."""
+        for stream in self._streams["message"]:
+            stream.end()
+            self._leave("message", stream)
+
+    def finish(self) -> None:
+        """The socket is being left: streams and async callbacks end once they are through with their queue."""
+        self._finished = True
+        for name in EVENT_NAMES:
+            for stream in self._streams[name]:
+                stream.end()
+            for callback in self._callbacks[name]:
+                if callback.queue is not None:
+                    callback.queue.end()
+
+    # Telling
+
+    def emit(self, name: str, value: object = None) -> None:
+        """Tell an event other than a message, which happens once or twice in a connection: it never waits."""
+        held: deque[tuple[BoundedQueue[Any], object]] = deque()
+        self._tell(name, value, held)
+        self._tell_streams(name, value, held)
+        for queue, item in held:
+            queue.put(item)
+
+    def deliver(self, messages: list[Message], start: int = 0) -> int:
+        """Hand over `messages` from `start` on, in order; return where the rest begins.
+
+        If there is a rest, or `holding`, the reader has to `settle` before it goes on.
+        """
+        if self._held or self._has_backlog():
+            return start
+        only = self._only
+        if only is not None:
+            rest = iter(messages[start:] if start else messages)
+            for value in rest:
+                if (result := only(None, value)) is not None:
+                    _refuse_coroutine(result, only)
+                if self._only is not only:
+                    break
+            start = len(messages) - length_hint(rest)
+        elif self._inbox_only and self._inbox is not None:
+            return self._inbox.fill(messages, start)
+        for index in range(start, len(messages)):
+            if self._discarding:
+                break
+            self._tell_message(messages[index])
+            if self._held or self._has_backlog():
+                return index + 1
+        return len(messages)
+
+    @property
+    def holding(self) -> bool:
+        """Whether a message waits for room in a queue that refused it, or for the backlog before it."""
+        return bool(self._held) or self._has_backlog()
+
+    async def settle(self) -> None:
+        """Wait until `deliver` can go on.
+
+        If cancelled:
+            Call it again; nothing was lost or told twice.
+        """
+        if not self.holding and self._inbox is not None:
+            await self._inbox.wait_room()
+        while self._held:
+            queue, _ = self._held[0]
+            await queue.wait_room()
+            if self._held:  # else all was discarded meanwhile
+                queue, value = self._held.popleft()
+                queue.put(value)
+        if self._has_backlog():
+            await self.drain()
+
+    async def drain(self) -> None:
+        """Hand the inbox over to the callbacks, while there are any: the streams had these messages."""
+        async with self._drain_lock:
+            try:
+                while self._inbox and self.pushing:
+                    held: deque[tuple[BoundedQueue[Any], object]] = deque()
+                    self._tell_pieces(self._inbox.pop(), held)
+                    for queue, value in held:
+                        if not self._discarding:
+                            await queue.wait_room()
+                        queue.put(value)
+            except BaseException:
+                self.discard()
+                raise
+
+    def _has_backlog(self) -> bool:
+        return self.pushing and (bool(self._inbox) or self._drain_lock.locked()) and not self._discarding
+
+    def _plan(self) -> None:
+        """Find out whether messages have but one place to go, which is the fast case."""
+        callbacks = self._callbacks["message"]
+        self._only = None
+        self._inbox_only = False
+        if self._discarding or self._callbacks["dataEnd"]:
+            return
+        if self._streams["message"] or self._streams["dataEnd"]:
+            return
+        if not callbacks:
+            self._inbox_only = True
+        elif len(callbacks) == 1 and self._fragment_size is None:
+            callback = callbacks[0]
+            if callback.queue is None and not callback.once:
+                self._only = callback.function
+
+    def _tell_message(self, message: Message) -> None:
+        if self.pushing:
+            self._tell_pieces(message, self._held)
+            to_inbox = False
+        else:
+            to_inbox = True
+        self._tell_streams("message", message, self._held)
+        if to_inbox and self._inbox is not None and not self._inbox.offer(message):
+            self._held.append((self._inbox, message))
+        self._tell("dataEnd", None, self._held)
+        self._tell_streams("dataEnd", None, self._held)
+
+    def _tell_pieces(self, message: Message, held: deque[tuple[BoundedQueue[Any], object]]) -> None:
+        if self._fragment_size is None:
+            self._tell("message", message, held)
+        else:
+            for piece in _pieces(message, self._fragment_size):
+                self._tell("message", piece, held)
+
+    def _tell(self, name: str, value: object, held: deque[tuple[BoundedQueue[Any], object]]) -> None:
+        for callback in self._callbacks[name]:
+            if not callback.active:
+                continue
+            if callback.once:
+                self._remove(callback)
+            if callback.queue is None:
+                result = callback.function(*_arguments(name, value))
+                if result is not None:
+                    _refuse_coroutine(result, callback.function)
+            else:
+                if not callback.queue.offer(value):
+                    held.append((callback.queue, value))
+                if callback.once:
+                    callback.queue.end()
+
+    def _tell_streams(self, name: str, value: object, held: deque[tuple[BoundedQueue[Any], object]]) -> None:
+        for stream in self._streams[name]:
+            if not stream.offer(value):
+                held.append((stream, value))
+
+
+def _check_name(name: object) -> None:
+    if name not in EVENT_NAMES:
+        raise failure(PARAMETER_ERROR, f"{name!r} is not an event; events are {', '.join(EVENT_NAMES)}")
+
+
+def _check_callable(function: object) -> None:
+    if not callable(function):
+        raise failure(PARAMETER_ERROR, f"callback must be callable, not {type(function).__name__}")
+
+
+def _is_async(function: Listener) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004  # an object whose __call__ is async
+    )
+
+
+def _refuse_coroutine(result: object, function: object) -> None:
+    """Raise TypeError if a sync callback returned a coroutine: nobody would ever run it."""
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError(
+            f"the callback {function!r} returned a coroutine, which nobody awaits; "
+            "register an 'async def' function, or call the form that takes a callback or send_nowait()"
+        )
+
+
+def _pieces(message: Message, size: int) -> Iterator[Message]:
+    """Cut a message into pieces of at most `size` bytes, text between characters; an empty one is one."""
+    data = message.encode() if isinstance(message, str) else message
+    start = 0
+    while True:
+        end = start + size
+        if isinstance(message, str):
+            while end < len(data) and data[end] & 0xC0 == 0x80:
+                end -= 1
+        piece = data[start:end]
+        yield piece.decode() if isinstance(message, str) else piece
+        start = end
+        if start >= len(data):
+            return

@@ -1,0 +1,270 @@
+"""The data plane: the stream that trio-websocket believes to be the network.
+
+trio-websocket is the control plane: it asks for the upgrade, answers pings and runs the closing handshake,
+in a reader task of our nursery. It sees three things only: a canonical response head, pings while we are
+open, and one Close. All else happens in here, on the way: its reader asks us for bytes, and while there is
+nothing for it we read, decode and deliver. What it writes goes through the same outbox as our data.
+
+No exception crosses its reader but Cancelled: refusals, faults and ends are told to the owner instead.
+"""
+
+import logging
+from typing import Final, Protocol
+
+import trio
+
+from trio_ohws._wire.decoder import Control, Decoder, Message
+from trio_ohws._wire.frames import CLOSE, PING, PONG, Violation, close_payload, encode, parse_close, server_frame
+from trio_ohws._wire.http1 import HeadParser, MalformedHead, ResponseHead
+from trio_ohws._wire.upgrade import Refusal, canonical_head, check_answer, request_key
+from trio_ohws.events.emitter import Emitter
+from trio_ohws.nursery.outbox import Outbox
+from trio_ohws.nursery.pings import Pings
+from trio_ohws.nursery.transport import LINK_ERRORS, Transport
+
+__all__ = ["DataPlane", "Owner"]
+
+SLOW_CONSUMER_S: Final = 30.0
+
+logger = logging.getLogger("trio_ohws")
+
+
+class Owner(Protocol):
+    """Who is told what the data plane finds; none of these may raise or wait."""
+
+    def refused(self, refusal: Refusal) -> None:
+        """The connection was not upgraded."""
+
+    def peer_closed(self, code: int, reason: str) -> None:
+        """The peer's Close frame has arrived; nothing after it is read."""
+
+    def violated(self, violation: Violation) -> None:
+        """The peer broke the protocol; nothing more is decoded."""
+
+    def faulted(self, fault: BaseException) -> None:
+        """A callback raised."""
+
+    def link_ended(self, cause: BaseException | None) -> None:
+        """EOF (no cause), or the error that reading ended with."""
+
+    def farewell(self) -> tuple[int, str]:
+        """Return what our Close frame, or our echo of the peer's, is to say."""
+
+
+class DataPlane(trio.abc.Stream):
+    """Between trio-websocket and the transport.
+
+    Args:
+        transport: the session's; not closed here.
+        outbox: the session's.
+        decoder: a fresh one.
+        emitter: where messages go.
+        offered: the subprotocols that the request names.
+        owner: who is told.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        outbox: Outbox,
+        decoder: Decoder,
+        emitter: Emitter,
+        offered: tuple[str, ...],
+        owner: Owner,
+    ) -> None:
+        self._transport = transport
+        self._outbox = outbox
+        self._decoder = decoder
+        self._emitter = emitter
+        self._offered = offered
+        self._owner = owner
+        self._key = b""
+        self._released: trio.Event | None = trio.Event()
+        self._draining = False
+        self.head: ResponseHead | None = None  # the answer, as the server sent it
+        self.subprotocol: str | None = None
+        self.pings = Pings(outbox)
+        self.closing = False  # close() was called
+        self.close_queued = trio.Event()  # our Close frame is in the outbox
+        self.heard_at = trio.current_time()  # when bytes last arrived, or the reader last came back to listen
+        self.parked_since: float | None = None  # the reader waits for a consumer
+        self.parked_total = 0.0
+        self.messages = 0
+        self.bytes = 0
+
+    # What the session does
+
+    def release(self) -> None:
+        """Open was told: decode and deliver from now on."""
+        assert self._released is not None
+        self._released.set()
+
+    # What trio-websocket does
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Queue what trio-websocket writes: the request, a pong, a Close."""
+        if not self._key:
+            self._key = request_key(bytes(data))
+            self._outbox.put(bytes(data))
+        elif data[0] & 0x0F == CLOSE:
+            # Ours, because wsproto would answer the registered code 1014 with 1002.
+            self.put_close()
+        else:
+            self._outbox.put(bytes(data))
+        await trio.lowlevel.checkpoint()
+
+    def put_close(self) -> None:
+        """Queue the one Close frame of this connection."""
+        if not self.close_queued.is_set():
+            self._outbox.put(encode(CLOSE, close_payload(*self._owner.farewell())))
+            self.close_queued.set()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Return at once: the outbox takes everything."""
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """Do nothing: the session owns the transport."""
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Return the canonical head, then control frames one by one, then b"" at the end."""
+        try:
+            if self.head is None:
+                return await self._upgrade()
+            if self._released is not None:
+                await self._released.wait()
+                self._released = None
+            return await self._next_control()
+        except LINK_ERRORS as error:
+            self._owner.link_ended(error)
+            return b""
+
+    # Within
+
+    async def _upgrade(self) -> bytes:
+        """Read and judge the answer; return the one that trio-websocket gets to see."""
+        parser = HeadParser()
+        try:
+            while (head := parser.feed(await self._receive())) is None:
+                pass
+            self.subprotocol = check_answer(head, self._key, self._offered)
+        except MalformedHead as error:
+            self._owner.refused(Refusal(str(error), error.status))
+            return b""
+        except Refusal as error:
+            self._owner.refused(error)
+            return b""
+        except EOFError:
+            self._owner.refused(Refusal("server closed the connection before it answered", 0))
+            return b""
+        except LINK_ERRORS as error:
+            refusal = Refusal(f"connection lost before the server answered: {error}", 0)
+            refusal.__cause__ = error
+            self._owner.refused(refusal)
+            return b""
+        self.head = head
+        self._decoder.feed(parser.rest)
+        return canonical_head(self._key, self.subprotocol)
+
+    async def _receive(self) -> memoryview:
+        count = await self._transport.receive_into(self._decoder.get_buffer)
+        if not count:
+            raise EOFError
+        return self._decoder.get_buffer()[:count]
+
+    async def _next_control(self) -> bytes:
+        """Read, decode and deliver until there is something for trio-websocket."""
+        while not self._draining:
+            messages = self._decoder.decode()
+            stop = self._decoder.stop
+            try:
+                await self._deliver(messages)
+            except trio.Cancelled:
+                raise
+            except BaseException as fault:  # the user's, from a callback: the session's to raise
+                self._owner.faulted(fault)
+            if stop is None:
+                if not await self._read():
+                    return b""
+            elif isinstance(stop, Violation):
+                self._fail(stop)
+            elif frame := self._control(stop):
+                return frame
+        while await self._transport.receive_into(self._decoder.get_buffer):
+            pass
+        self._owner.link_ended(None)
+        return b""
+
+    async def _deliver(self, messages: list[Message]) -> None:
+        """Hand over the messages of one pass, waiting for slow consumers; write what callbacks sent."""
+        emitter, outbox = self._emitter, self._outbox
+        if not messages:
+            outbox.release()
+            return
+        self.messages += len(messages)
+        done = 0
+        while True:
+            outbox.hold()
+            try:
+                done = emitter.deliver(messages, done)
+            finally:
+                outbox.release()
+            if done == len(messages) and not emitter.holding:
+                return
+            await self._park()
+
+    async def _park(self) -> None:
+        """Wait for a consumer. This is our own slowness, so the keepalive must not count it."""
+        since = self.parked_since = trio.current_time()
+        try:
+            with trio.move_on_after(SLOW_CONSUMER_S) as patience:
+                await self._emitter.settle()
+            if patience.cancelled_caught:
+                logger.warning(
+                    "messages have been waiting for their consumer for %g s; until it reads on, "
+                    "neither the peer's Close nor its pongs are seen",
+                    SLOW_CONSUMER_S,
+                )
+                await self._emitter.settle()
+        finally:
+            self.parked_since = None
+            self.heard_at = trio.current_time()
+            self.parked_total += self.heard_at - since
+
+    async def _read(self) -> bool:
+        """Read once; False at the end. The decoder must run before anything else does."""
+        if self._outbox.full:
+            await self._outbox.wait_room()
+        count = await self._transport.receive_into(self._decoder.get_buffer)
+        self.heard_at = trio.current_time()
+        if not count:
+            self._owner.link_ended(None)
+            return False
+        self.bytes += count
+        self._decoder.buffer_updated(count)
+        return True
+
+    def _control(self, control: Control) -> bytes:
+        """Deal with a control frame; return what trio-websocket is to see of it."""
+        if control.opcode == PONG:
+            self.pings.pong(control.payload)
+        elif control.opcode == PING:
+            # wsproto cannot answer once a Close frame is on its way, and need not.
+            if not self.closing:
+                return server_frame(PING, control.payload)
+        else:
+            try:
+                code, reason = parse_close(control.payload)
+            except Violation as violation:
+                self._fail(violation)
+                return b""
+            self._draining = True
+            self._owner.peer_closed(code, reason)
+            # Any Close will do: what it answers is replaced in send_all.
+            return server_frame(CLOSE, b"\x03\xe8")
+        return b""
+
+    def _fail(self, violation: Violation) -> None:
+        self._draining = True
+        self._owner.violated(violation)

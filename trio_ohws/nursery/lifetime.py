@@ -1,0 +1,33 @@
+"""Who ends first: the body of the ``async with``, then the services that it uses."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from trio_ohws.nursery.bare import bare_errors
+
+__all__ = ["body_first"]
+
+
+@asynccontextmanager
+async def body_first(
+    farewell: Callable[[], Awaitable[object]], goodbye: Callable[[], Awaitable[object]]
+) -> AsyncIterator[trio.Nursery]:
+    """Open a nursery for services that end after the body, whatever ends the body.
+
+    Args:
+        farewell: awaited when the body ends by itself; as patient as it likes.
+        goodbye: awaited in any case, then, under a shield: so it must bound its own time.
+
+    Yields:
+        The nursery. What is sheltered in it outlives a cancellation from outside until `goodbye` is over.
+    """
+    with bare_errors():
+        async with trio.open_nursery() as nursery:
+            try:
+                yield nursery
+                await farewell()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await goodbye()

@@ -1,0 +1,477 @@
+"""One connection, from the first packet to the last event.
+
+A session is a task in the socket's nursery with a cancel scope of its own. While it dials and shakes hands
+the scope is open to the outside: cancelling `connect` ends it. Then, in one step without a checkpoint, the
+shield goes up, `connect` is told, headerReceive and open are told, and the data plane is released. From
+there on only the session itself ends the session: outer cancellation reaches the socket's body first, and
+the socket says goodbye (`close`, `abort`).
+
+    connecting --answer--> open --Close, violation, fault, dead link--> closing --EOF or time--> closed
+"""
+
+import math
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+import trio
+from trio_websocket import WebSocketConnection, wrap_client_stream
+
+from trio_ohws._wire.decoder import Decoder, Message
+from trio_ohws._wire.frames import Violation
+from trio_ohws._wire.scratch import Scratch
+from trio_ohws._wire.upgrade import Refusal
+from trio_ohws.errors import (
+    CONNECT_FAILED,
+    UNKNOWN_ERROR,
+    AlreadyClosed,
+    BusinessError,
+    ConnectionLost,
+    EndOfMessages,
+    failure,
+)
+from trio_ohws.events.emitter import Emitter
+from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders
+from trio_ohws.events.queue import BoundedQueue
+from trio_ohws.nursery.bare import bare_errors
+from trio_ohws.nursery.dataplane import DataPlane
+from trio_ohws.nursery.keepalive import keep_alive
+from trio_ohws.nursery.outbox import Outbox
+from trio_ohws.nursery.state import TRANSITIONS, State
+from trio_ohws.nursery.transport import LINK_ERRORS, Transport, as_transport
+from trio_ohws.settings import Settings
+
+__all__ = ["GOODBYE_ANSWER_S", "Session", "UpgradeRequest"]
+
+GOODBYE_ANSWER_S: Final = 0.25  # a goodbye waits no longer for the peer's answer
+_FAIL_DRAIN_S: Final = 1.0  # after a violation: what still arrives is read, lest a reset eat our Close
+_LAST_WORDS_S: Final = 1.0  # after a failed write: the peer's Close may still be readable
+
+# One receive area for all connections of a run (see Scratch).
+_scratch: trio.lowlevel.RunVar[Scratch] = trio.lowlevel.RunVar("trio_ohws.scratch")
+
+
+def _run_scratch() -> Scratch:
+    try:
+        return _scratch.get()
+    except LookupError:
+        scratch = Scratch()
+        _scratch.set(scratch)
+        return scratch
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeRequest:
+    """What the GET request says; header values are secrets.
+
+    Attributes:
+        host: the Host header.
+        target: path and query.
+        subprotocols: in order of preference.
+        headers: the further ones.
+    """
+
+    host: str
+    target: str
+    subprotocols: tuple[str, ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<UpgradeRequest {self.host}{self.target}>"
+
+
+@dataclass(slots=True)
+class _Ending:
+    """How the session is going to end, and how long it may take."""
+
+    code: int
+    reason: str
+    by: Literal["local", "peer", "link"]
+    flush_s: float = 0  # seconds for our Close frame, and what is queued before it, to be written
+    answer_s: float = 0  # seconds after that for the peer's Close, and its EOF
+    within_s: float = math.inf  # seconds for both
+    broken: bool = False  # this is an error, and told as one
+    half_close: bool = False
+    cause: BaseException | None = None
+
+
+class Session:
+    """One attempt to connect, and what comes of it.
+
+    Args:
+        request: what to ask for.
+        settings: the socket's.
+        emitter: the socket's.
+        raise_fault: raises what a callback raised in the socket's nursery.
+    """
+
+    def __init__(
+        self,
+        request: UpgradeRequest,
+        settings: Settings,
+        emitter: Emitter,
+        raise_fault: Callable[[BaseException], object],
+    ) -> None:
+        self._request = request
+        self._settings = settings
+        self._emitter = emitter
+        self._raise = raise_fault
+        self._scope = trio.CancelScope()
+        self._handshake = trio.CancelScope()
+        self._refusal: Refusal | None = None
+        self._faults: list[BaseException] = []
+        self._ending: _Ending | None = None
+        self._aborted = False
+        self._over = trio.Event()  # it is going to end
+        self._eof = trio.Event()  # nothing more can be read
+        self._peer_closed = False
+        self._close_written = False
+        self._tasks: trio.Nursery | None = None
+        self._connection: WebSocketConnection | None = None
+        self._plane: DataPlane | None = None
+        self.outbox: Outbox | None = None
+        self.inbox: BoundedQueue[Message] | None = None
+        if settings.receive_buffer is not None:
+            self.inbox = BoundedQueue(*settings.receive_buffer)
+        self.state = State.CONNECTING
+        self.headers = ResponseHeaders()
+        self.result: CloseResult | None = None
+        self.ended = trio.Event()
+
+    # The socket's side
+
+    @property
+    def plane(self) -> DataPlane:
+        """The data plane, which exists from the moment the transport does."""
+        if self._plane is None:
+            raise self.gone()
+        return self._plane
+
+    def close(self, code: int, reason: str, *, goodbye: bool = False) -> None:
+        """Begin to close: queue our Close frame behind what is queued. Only while open.
+
+        Args:
+            code: the close code.
+            reason: at most 123 bytes of UTF-8.
+            goodbye: the short kind, when there is no time: see `Settings.goodbye_timeout`.
+        """
+        if goodbye:
+            limit = self._settings.goodbye_timeout
+            ending = _Ending(code, reason, "local", limit, GOODBYE_ANSWER_S, within_s=limit)
+        else:
+            limit = self._settings.close_timeout
+            ending = _Ending(code, reason, "local", limit, limit)
+        assert self._tasks is not None and self._connection is not None and self._plane is not None
+        self._plane.closing = True
+        self._end(ending)
+        self._tasks.start_soon(self._connection.aclose, code, reason or None)
+
+    def abort(self) -> None:
+        """End at once: an attempt is given up, a connection dropped."""
+        self._aborted = True
+        self._scope.cancel()
+
+    async def join(self) -> CloseResult | None:
+        """Wait for the end; None if it was never open.
+
+        If cancelled:
+            The session goes on.
+        """
+        await self.ended.wait()
+        return self.result
+
+    async def aborted(self) -> None:
+        """Abort, and wait until everything is released, which takes no one's cooperation."""
+        self.abort()
+        with trio.CancelScope(shield=True):
+            await self.ended.wait()
+
+    def gone(self) -> BusinessError:
+        """Return a fresh error for who wants to use this session when it is not open."""
+        ending = self._ending
+        if ending is None:
+            return failure(UNKNOWN_ERROR, "the socket is not open yet")
+        error: BusinessError
+        if ending.by == "local" and not ending.broken:
+            error = AlreadyClosed(f"the socket was closed with {_words(ending)}")
+        elif ending.by == "link":
+            error = ConnectionLost("the link is down")
+        elif ending.by == "peer":
+            error = ConnectionLost(f"the peer closed with {_words(ending)}")
+        else:
+            error = ConnectionLost(f"the peer broke the protocol: {ending.reason}")
+        error.__cause__ = ending.cause
+        return error
+
+    def end_of_messages(self) -> BusinessError:
+        """Return a fresh error for who wants another message when there is none."""
+        ending = self._ending
+        if ending is None:
+            return failure(UNKNOWN_ERROR, "the connection attempt failed")
+        if ending.by == "local" and not ending.broken:
+            return EndOfMessages(f"the socket was closed with {_words(ending)}")
+        if ending.by == "peer" and ending.code in (1000, 1001, 1005):
+            return EndOfMessages(f"the peer closed with {_words(ending)}")
+        return self.gone()
+
+    # The data plane's side (its Owner)
+
+    def refused(self, refusal: Refusal) -> None:
+        """The connection was not upgraded."""
+        self._refusal = refusal
+        self._handshake.cancel()
+
+    def peer_closed(self, code: int, reason: str) -> None:
+        """The peer's Close frame has arrived."""
+        self._peer_closed = True
+        limit = self._settings.close_timeout
+        self._end(_Ending(code, reason, "peer", limit, limit))
+
+    def violated(self, violation: Violation) -> None:
+        """The peer broke the protocol: tell it, unless our Close frame is on its way already."""
+        if self._ending is not None:
+            self._eof.set()
+            return
+        self._end(
+            _Ending(
+                violation.code,
+                violation.reason,
+                "local",
+                flush_s=_FAIL_DRAIN_S,
+                answer_s=_FAIL_DRAIN_S,
+                broken=True,
+                half_close=True,
+                cause=violation,
+            )
+        )
+        self.plane.put_close()
+
+    def faulted(self, fault: BaseException) -> None:
+        """A callback raised: say goodbye; it is raised in the socket's nursery at the end."""
+        self._faults.append(fault)
+        self._emitter.discard()
+        if self._ending is None:
+            limit = self._settings.goodbye_timeout
+            self._end(_Ending(1001, "", "local", limit, GOODBYE_ANSWER_S, within_s=limit, cause=fault))
+            self.plane.put_close()
+
+    def link_ended(self, cause: BaseException | None) -> None:
+        """Nothing more can be read."""
+        self._eof.set()
+        if self.state is State.CONNECTING:
+            self.refused(Refusal("connection lost before the server answered", 0))
+            return
+        self._end(_Ending(1006, "The link is down", "link", broken=True, cause=cause))
+
+    def farewell(self) -> tuple[int, str]:
+        """Return what our Close frame says."""
+        assert self._ending is not None
+        return self._ending.code, self._ending.reason
+
+    def send_ping(self) -> None:
+        """Queue the keepalive's ping."""
+        self.plane.pings.keep_alive()
+
+    @property
+    def heard_at(self) -> float:
+        """When the peer was last heard; see `Link`."""
+        return self.plane.heard_at
+
+    @property
+    def parked_since(self) -> float | None:
+        """Since when the reader waits for a consumer; see `Link`."""
+        return self.plane.parked_since
+
+    def _end(self, ending: _Ending) -> None:
+        """The first reason to end is the reason."""
+        if self._ending is None:
+            self._ending = ending
+            self._become(State.CLOSING)
+            self._emitter.discard()
+            if self.outbox is not None:
+                self.outbox.refuse()
+            self._over.set()
+
+    def _become(self, state: State) -> None:
+        assert state in TRANSITIONS[self.state], (self.state, state)
+        self.state = state
+
+    # The task
+
+    async def run(
+        self, dial: Callable[[], Awaitable[trio.abc.Stream]], *, task_status: trio.TaskStatus[None]
+    ) -> None:
+        """Connect, say so by `task_status`, and live until the end.
+
+        Args:
+            dial: opens the stream.
+            task_status: started when `open` is told.
+
+        Raises:
+            BusinessError: 2302999, or what `dial` raised: the attempt failed.
+
+        If cancelled:
+            Before it is open, nothing remains. After that nothing happens: end it by `close` or `abort`.
+        """
+        refusal: BusinessError | None = None
+        self._scope.deadline = trio.current_time() + self._settings.connect_timeout
+        try:
+            with self._scope:
+                transport = as_transport(await dial())
+                try:
+                    await self._serve(transport, task_status)
+                finally:
+                    with trio.CancelScope(shield=True):
+                        await transport.abort()
+        except BusinessError as error:
+            refusal = error
+        except OSError as error:
+            refusal = failure(UNKNOWN_ERROR, f"cannot connect: {error}", "0")
+            refusal.__cause__ = error
+        except BaseException:
+            self._release()  # cancelled while connecting
+            raise
+        if self.state is State.CONNECTING and refusal is None:
+            refusal = self._why_not_open()
+        self._tell_end(refusal)
+        self._release()
+        if refusal is not None:
+            raise refusal
+
+    async def _serve(self, transport: Transport, task_status: trio.TaskStatus[None]) -> None:
+        """Shake hands over an open transport, and stay until nothing more is to be read or written."""
+        settings, request = self._settings, self._request
+        self.outbox = Outbox(transport, settings.send_buffer, self._write_failed)
+        decoder = Decoder(_run_scratch(), settings.max_message_size)
+        plane = self._plane = DataPlane(
+            transport, self.outbox, decoder, self._emitter, request.subprotocols, self
+        )
+        with bare_errors():
+            async with trio.open_nursery() as tasks:
+                self._tasks = tasks
+                tasks.start_soon(self.outbox.run)
+                with self._handshake:
+                    self._connection = await wrap_client_stream(
+                        tasks,
+                        cast("trio.SocketStream", plane),  # any trio.abc.Stream will do
+                        request.host,
+                        request.target,
+                        subprotocols=request.subprotocols,
+                        extra_headers=list(request.headers),
+                    )
+                if self._connection is not None and self._refusal is None:
+                    await trio.lowlevel.checkpoint_if_cancelled()  # the last moment to cancel `connect`
+                    self._open(plane, task_status)
+                    await self._live()
+                    await self._part(transport)
+                tasks.cancel_scope.cancel()
+
+    def _open(self, plane: DataPlane, task_status: trio.TaskStatus[None]) -> None:
+        """From here on the session is sheltered. One step: no checkpoint in here."""
+        self._scope.shield = True
+        self._scope.deadline = math.inf
+        self._become(State.OPEN)
+        # First, because a listener may cancel the scope around `connect`, which is successful already;
+        # its caller goes on only after this step, when open was told.
+        task_status.started()
+        assert plane.head is not None
+        self.headers = ResponseHeaders(plane.head.headers)
+        try:
+            self._emitter.begin(self.inbox)
+            self._emitter.emit("headerReceive", self.headers)
+            self._emitter.emit("open", OpenResult(plane.head.status, plane.head.reason))
+        except BaseException as fault:
+            self.faulted(fault)
+        plane.release()
+
+    async def _live(self) -> None:
+        """Watch over the open connection until there is a reason to end it."""
+        settings = self._settings
+        if not await keep_alive(self, self._over, settings.ping_interval, settings.ping_timeout):
+            self.link_ended(TimeoutError(f"no sign of life within {settings.ping_timeout:g} s of a ping"))
+
+    async def _part(self, transport: Transport) -> None:
+        """Bring the closing handshake to its end, or the time for it."""
+        ending = self._ending
+        assert ending is not None and self.outbox is not None
+        if ending.by == "link":
+            return
+        with trio.move_on_after(ending.within_s):
+            answer_s = 0.0
+            with trio.move_on_after(ending.flush_s):
+                await self.plane.close_queued.wait()
+                try:
+                    await self.outbox.flush()
+                except ConnectionLost:
+                    answer_s = min(ending.answer_s, _LAST_WORDS_S)
+                else:
+                    self._close_written = True
+                    answer_s = ending.answer_s
+            with trio.move_on_after(answer_s):
+                if ending.half_close:
+                    with suppress(*LINK_ERRORS):
+                        await transport.send_eof()
+                await self._eof.wait()
+
+    def _write_failed(self) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(self._last_words)
+
+    async def _last_words(self) -> None:
+        """The link is dead for writing; give reading a moment."""
+        await trio.sleep(_LAST_WORDS_S)
+        assert self.outbox is not None
+        self.link_ended(self.outbox.failure)
+
+    # The end
+
+    def _why_not_open(self) -> BusinessError:
+        refusal = self._refusal
+        if refusal is not None:
+            error = failure(UNKNOWN_ERROR, str(refusal), str(refusal.status))
+            error.__cause__ = refusal
+            return error
+        if self._aborted:
+            return failure(UNKNOWN_ERROR, "the socket was closed while it was connecting")
+        seconds = self._settings.connect_timeout
+        return failure(UNKNOWN_ERROR, f"no connection within connect_timeout, {seconds:g} s", "0")
+
+    def _tell_end(self, refusal: BusinessError | None) -> None:
+        """The transport is released: now the state, then the events."""
+        self._become(State.CLOSED)
+        self._emitter.end_messages()
+        if refusal is not None:
+            if refusal.code == UNKNOWN_ERROR and not self._aborted:
+                self._tell("error", BusinessError(CONNECT_FAILED, data=refusal.data or "0"))
+            return
+        ending = self._ending
+        assert ending is not None
+        clean = self._close_written and self._peer_closed
+        self.result = CloseResult(ending.code, ending.reason, clean, ending.by, ending.cause)
+        if ending.broken:
+            self._tell("error", BusinessError(CONNECT_FAILED, data="0"))
+        self._tell("close", self.result)
+
+    def _tell(self, name: str, value: object) -> None:
+        try:
+            self._emitter.emit(name, value)
+        except BaseException as fault:
+            self._faults.append(fault)
+
+    def _release(self) -> None:
+        """Wake whoever waits for anything of this session."""
+        self.state = State.CLOSED
+        self.ended.set()
+        if self.inbox is not None:
+            self.inbox.end(self.end_of_messages)
+        if self._plane is not None:
+            self._plane.pings.end(self.gone)
+        if self.outbox is not None:
+            self.outbox.die(self.gone())
+        for fault in self._faults:
+            self._raise(fault)
+
+
+def _words(ending: _Ending) -> str:
+    return f"{ending.code} {ending.reason!r}" if ending.reason else str(ending.code)

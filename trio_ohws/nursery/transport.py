@@ -1,0 +1,141 @@
+"""The open stream below a session, and the two things that Trio's Stream cannot do.
+
+Reading into memory that all connections of a run share needs a read that runs nothing else between the
+system call and the decoder; writing a frame inside a plain function needs a write that never waits. A
+plain socket has both, by public ways only: it is detached from its `trio.SocketStream`. Any other stream
+(TLS, memory, yours) reads and writes through its own methods.
+"""
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import trio
+
+__all__ = ["LINK_ERRORS", "SocketTransport", "StreamTransport", "Transport", "as_transport"]
+
+# What a dead link raises, whichever transport it is below.
+LINK_ERRORS: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+class Transport(Protocol):
+    """What a session needs of a stream; each method raises one of `LINK_ERRORS` if the link is dead."""
+
+    def write_now(self, data: bytes) -> int:
+        """Write what can be written without waiting; return how many bytes, 0 where this cannot be."""
+
+    async def write(self, buffers: Sequence[bytes]) -> None:
+        """Write all of them."""
+
+    async def receive_into(self, get_buffer: Callable[[], memoryview]) -> int:
+        """Receive into the buffer, which is asked for after the last wait; return how many bytes, 0 at EOF.
+
+        Nothing else runs between the moment at which the bytes are there and the return.
+        """
+
+    async def send_eof(self) -> None:
+        """Say that nothing more will be written, if the transport can say so and still read."""
+
+    async def abort(self) -> None:
+        """Release it at once, without a farewell."""
+
+
+class SocketTransport:
+    """A connected TCP socket.
+
+    Args:
+        sock: non-blocking; owned from now on.
+    """
+
+    __slots__ = ("_sock", "_try_first")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._try_first = True
+
+    def write_now(self, data: bytes) -> int:
+        try:
+            return self._sock.send(data)
+        except BlockingIOError:
+            return 0
+
+    async def write(self, buffers: Sequence[bytes]) -> None:
+        pending: list[bytes | memoryview] = list(buffers)
+        while pending:
+            try:
+                sent = self._sock.sendmsg(pending) if len(pending) > 1 else self._sock.send(pending[0])
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(self._sock)
+                continue
+            while pending and sent >= len(pending[0]):
+                sent -= len(pending.pop(0))
+            if sent:
+                pending[0] = memoryview(pending[0])[sent:]
+
+    async def receive_into(self, get_buffer: Callable[[], memoryview]) -> int:
+        # After a read that left room, there is nothing to read: a system call saved. After one that did
+        # not, there is: then it is the scheduler that must have its turn, lest a flood starve the rest.
+        if self._try_first:
+            await trio.lowlevel.checkpoint()
+        else:
+            await trio.lowlevel.wait_readable(self._sock)
+        while True:
+            buffer = get_buffer()
+            try:
+                count = self._sock.recv_into(buffer)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._sock)
+                continue
+            self._try_first = 2 * count >= len(buffer)
+            return count
+
+    async def send_eof(self) -> None:
+        self._sock.shutdown(socket.SHUT_WR)
+        await trio.lowlevel.checkpoint()
+
+    async def abort(self) -> None:
+        trio.lowlevel.notify_closing(self._sock)
+        self._sock.close()
+        await trio.lowlevel.checkpoint()
+
+
+class StreamTransport:
+    """Any other Trio stream.
+
+    Args:
+        stream: owned from now on.
+    """
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+
+    def write_now(self, data: bytes) -> int:
+        return 0
+
+    async def write(self, buffers: Sequence[bytes]) -> None:
+        for buffer in buffers:
+            await self._stream.send_all(buffer)
+
+    async def receive_into(self, get_buffer: Callable[[], memoryview]) -> int:
+        data = await self._stream.receive_some(len(get_buffer()))
+        get_buffer()[: len(data)] = data
+        return len(data)
+
+    async def send_eof(self) -> None:
+        # TLS has no half-close. Of other streams we do not know what their EOF would do to our reading.
+        await trio.lowlevel.checkpoint()
+
+    async def abort(self) -> None:
+        await trio.aclose_forcefully(self._stream)
+
+
+def as_transport(stream: trio.abc.Stream) -> Transport:
+    """Take over `stream`."""
+    if not isinstance(stream, trio.SocketStream):
+        return StreamTransport(stream)
+    owned: Any = stream.socket
+    sock = socket.socket(fileno=owned.detach())
+    sock.setblocking(False)
+    return SocketTransport(sock)

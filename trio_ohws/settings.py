@@ -1,0 +1,67 @@
+"""How a socket behaves, apart from where it connects to."""
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["Settings"]
+
+MAX_MESSAGE_SIZE = 16 << 20
+RECEIVE_BUFFER = (256, 4 << 20)
+SEND_BUFFER = 256 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of `create_websocket`, which documents them; checked here, once.
+
+    Raises:
+        TypeError: a value is of the wrong type.
+        ValueError: a value is out of range.
+    """
+
+    max_message_size: int = MAX_MESSAGE_SIZE
+    fragment_size: int | None = None
+    receive_buffer: tuple[int, int] | None = RECEIVE_BUFFER
+    send_buffer: int = SEND_BUFFER
+    connect_timeout: float = 60
+    close_timeout: float = 10
+    goodbye_timeout: float = 2
+    ping_interval: float | None = 30
+    ping_timeout: float | None = 30
+
+    def __post_init__(self) -> None:
+        _check_size("max_message_size", self.max_message_size, 1)
+        _check_size("send_buffer", self.send_buffer, 1)
+        if self.fragment_size is not None:
+            _check_size("fragment_size", self.fragment_size, 4)  # the longest UTF-8 character
+        if self.receive_buffer is not None:
+            _check_pair("receive_buffer", self.receive_buffer)
+        for name in ("connect_timeout", "close_timeout", "goodbye_timeout"):
+            _check_seconds(name, getattr(self, name))
+        for name in ("ping_interval", "ping_timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None:
+                _check_seconds(name, seconds)
+        if self.ping_interval == 0:
+            raise ValueError("ping_interval must be above 0 seconds; None turns pings off")
+
+
+def _check_size(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value}")
+
+
+def _check_pair(name: str, value: object) -> None:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise TypeError(f"{name} must be a pair (messages, bytes), or None")
+    for limit in value:
+        _check_size(name, limit, 1)
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number of seconds, not {type(value).__name__}")
+    if math.isnan(value) or value < 0:
+        raise ValueError(f"{name} must be at least 0 seconds, not {value}")

@@ -1,0 +1,831 @@
+"""The facade: OpenHarmony's `webSocket` API, in Trio's grammar."""
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Literal, NoReturn, Self, TypedDict, Unpack, cast, overload
+
+import trio
+
+from trio_ohws._dial.dial import dial
+from trio_ohws._dial.tls import check_files
+from trio_ohws._wire.frames import BINARY, COPY_LIMIT, TEXT, encode, encode_parts
+from trio_ohws.errors import CONNECTION_EXISTS, PARAMETER_ERROR, UNKNOWN_ERROR, BusinessError, EndOfMessages, failure
+from trio_ohws.events.emitter import MAX_BYTES, Emitter
+from trio_ohws.events.model import CloseResult, EventName, Listener, Message, ResponseHeaders
+from trio_ohws.events.queue import OVERFLOWS, TURN, BoundedQueue, Overflow, QueueStatistics
+from trio_ohws.events.replies import Replies, reply
+from trio_ohws.events.stream import EventStream
+from trio_ohws.nursery.lifetime import body_first
+from trio_ohws.nursery.outbox import Outbox
+from trio_ohws.nursery.session import Session, UpgradeRequest
+from trio_ohws.nursery.state import State
+from trio_ohws.options import (
+    WebSocketCloseOptions,
+    WebSocketRequestOptions,
+    close_options,
+    request_headers,
+    request_options,
+    subprotocols,
+)
+from trio_ohws.settings import Settings
+from trio_ohws.url import WebSocketURL, parse_url
+
+__all__ = ["Statistics", "WebSocket", "create_websocket", "open_websocket"]
+
+Data = str | bytes | bytearray | memoryview
+RequestOptions = WebSocketRequestOptions | Mapping[str, Any] | None
+CloseOptions = WebSocketCloseOptions | Mapping[str, Any] | None
+Dial = Callable[[WebSocketURL, WebSocketRequestOptions], Awaitable[trio.abc.Stream]]
+
+_NOT_ENTERED: Final = (
+    "the socket is not entered: write 'async with create_websocket() as ws:' and use it inside "
+    "(only on, once, off and subscribe work before)"
+)
+_LEFT: Final = "the socket was left: its 'async with' block has ended; create a new one"
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A moment in the life of a socket; counters begin anew with each connection.
+
+    Attributes:
+        state: where it stands.
+        messages_received: messages decoded, those that were dropped after our Close included.
+        bytes_received: bytes read after the handshake.
+        messages_sent: messages queued.
+        bytes_sent: bytes written, the handshake included.
+        send_queue: bytes queued and not yet with the operating system.
+        receive_queue: the socket's own queue; None with ``receive_buffer=None``.
+        parked: seconds for which the reader has been waiting for a slow consumer, 0 if it is not.
+        parked_total: seconds that it has waited so, all in all.
+        latency: seconds of the last round trip measured, or None.
+    """
+
+    state: State
+    messages_received: int
+    bytes_received: int
+    messages_sent: int
+    bytes_sent: int
+    send_queue: int
+    receive_queue: QueueStatistics | None
+    parked: float
+    parked_total: float
+    latency: float | None
+
+
+class _Settings(TypedDict, total=False):
+    """The settings of `create_websocket`, by name."""
+
+    max_message_size: int
+    fragment_size: int | None
+    receive_buffer: tuple[int, int] | None
+    send_buffer: int
+    connect_timeout: float
+    close_timeout: float
+    goodbye_timeout: float
+    ping_interval: float | None
+    ping_timeout: float | None
+
+
+def create_websocket(**settings: Unpack[_Settings]) -> "WebSocket":
+    """Make a socket, to be entered with ``async with``.
+
+    Args:
+        max_message_size: bytes of payload that a message may have, at least 1; the peer gets Close 1009 for
+            a larger one. Default 16 MiB.
+        fragment_size: bytes of the pieces in which `message` callbacks get a message, at least 4; the API
+            document's "4K" rule is 4096. Default None: whole messages.
+        receive_buffer: a pair: messages, and bytes (of text: characters), that wait for `receive` and
+            iteration while no `message` callback is registered; above it the peer is slowed down. None
+            discards what nobody listens to, as OHOS does. Default (256, 4 MiB).
+        send_buffer: bytes queued from which on `send` waits, at least 1. Default 256 KiB.
+        connect_timeout: seconds for the whole of `connect`. Default 60.
+        close_timeout: seconds for a Close frame to be written, and again for the peer's answer and EOF.
+            Default 10.
+        goodbye_timeout: seconds for the goodbye when the body is cancelled or raises. Default 2.
+        ping_interval: seconds without inbound traffic after which a ping is sent; None for none. Default 30.
+        ping_timeout: seconds without a sign of life after a ping, after which the link counts as broken;
+            None for never. Default 30.
+
+    Returns:
+        The socket. `on`, `once`, `off` and `subscribe` work at once, the rest inside ``async with``.
+
+    Raises:
+        TypeError: a setting is unknown, or of the wrong type.
+        ValueError: a setting is out of range.
+
+    Source: the API document, webSocket.createWebSocket; the settings are beyond OHOS.
+    """
+    return WebSocket(Settings(**settings))
+
+
+@asynccontextmanager
+async def open_websocket(
+    url: str, options: RequestOptions = None, **settings: Unpack[_Settings]
+) -> AsyncIterator["WebSocket"]:
+    """Make a socket and connect it, for ``async with``: `create_websocket` and `connect` in one.
+
+    Args:
+        url: as in `WebSocket.connect`.
+        options: as in `WebSocket.connect`.
+        settings: as in `create_websocket`.
+
+    Yields:
+        The open socket.
+
+    Raises:
+        BusinessError: as `WebSocket.connect`.
+
+    If cancelled:
+        As `WebSocket.connect`, then as the socket's own ``async with``.
+
+    Source: beyond OHOS.
+    """
+    async with create_websocket(**settings) as ws:
+        await ws.connect(url, options)
+        yield ws
+
+
+class WebSocket(trio.abc.Channel[Message]):
+    """A WebSocket client, alive within its ``async with`` block.
+
+    Make it by `create_websocket`. It is also a ``trio.abc.Channel[str | bytes]``.
+
+    When the block ends, the socket closes with 1000 and finishes what async callbacks have queued. When it
+    raises or is cancelled, the peer gets Close 1001, under a shield of at most ``goodbye_timeout``; in its
+    ``finally`` clauses the block can still send. What the block or a callback raised comes out bare;
+    several errors come out as a group.
+
+    Source: the API document, WebSocket.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, dial: Dial = dial) -> None:
+        self._settings = settings or Settings()
+        self._dial = dial
+        self._emitter = Emitter(self._settings.fragment_size, self._overflowed)
+        self._context: AbstractAsyncContextManager[trio.Nursery] | None = None
+        self._nursery: trio.Nursery | None = None
+        self._leaving = False
+        self._replies = Replies(self._spawn)
+        self._session: Session | None = None
+        self._url: WebSocketURL | None = None
+        self._sent = 0  # messages of this session
+        self._steps = 0  # of send, see TURN
+
+    def __repr__(self) -> str:
+        return f"<trio_ohws.WebSocket {self.state}{f' {self._url}' if self._url else ''}>"
+
+    # Lifetime
+
+    async def __aenter__(self) -> Self:
+        """Open the socket's nursery."""
+        if self._context is not None:
+            raise RuntimeError("a socket can be entered only once; create a new one")
+        self._context = body_first(self._farewell, self._goodbye)
+        self._nursery = await self._context.__aenter__()
+        self._emitter.attach(self._spawn)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close, and end everything that the socket has running; see the class."""
+        assert self._context is not None
+        await self._context.__aexit__(kind, error, traceback)
+
+    async def _farewell(self) -> None:
+        """The block has ended by itself: there is time."""
+        self._leaving = True
+        session = self._session
+        if session is not None and not session.ended.is_set():
+            if session.state is State.CONNECTING:
+                await session.aborted()
+            elif session.state is State.OPEN:
+                session.close(1000, "")
+            await session.join()
+        self._emitter.finish()
+        self._replies.end()
+
+    async def _goodbye(self) -> None:
+        """The block has ended, for whatever reason: bounded by goodbye_timeout."""
+        self._leaving = True
+        session = self._session
+        if session is not None and not session.ended.is_set():
+            if session.state is State.OPEN:
+                session.close(1001, "", goodbye=True)
+            if session.state is not State.CONNECTING:
+                with trio.move_on_after(self._settings.goodbye_timeout):
+                    await session.join()
+                    return
+            await session.aborted()
+
+    def _spawn(self, function: Callable[..., Coroutine[Any, Any, object]], *arguments: Any) -> None:
+        self._entered().start_soon(function, *arguments)
+
+    def _raise(self, fault: BaseException) -> None:
+        async def callback_raised() -> NoReturn:
+            raise fault
+
+        self._spawn(callback_raised)
+
+    def _entered(self) -> trio.Nursery:
+        if self._nursery is None:
+            raise RuntimeError(_NOT_ENTERED)
+        return self._nursery
+
+    def _overflowed(self) -> None:
+        """A stream whose policy is "close" overflowed."""
+        if self._session is not None and self._session.state is State.OPEN:
+            self._session.close(1008, "a subscriber is too slow")
+
+    # connect
+
+    @overload
+    def connect(self, url: str, options: RequestOptions = None, callback: None = None) -> Coroutine[Any, Any, bool]: ...
+    @overload
+    def connect(self, url: str, options: Listener, callback: None = None) -> None: ...
+    @overload
+    def connect(self, url: str, options: RequestOptions, callback: Listener) -> None: ...
+
+    def connect(
+        self, url: str, options: RequestOptions | Listener = None, callback: Listener | None = None
+    ) -> Coroutine[Any, Any, bool] | None:
+        """Connect to a server.
+
+        Args:
+            url: ``ws://`` or ``wss://``, at most 1024 characters.
+            options: `WebSocketRequestOptions`, or a mapping with its names or OHOS's.
+            callback: called with (err, value) when the attempt has succeeded or failed; then this returns
+                None at once. It may stand in the place of `options`.
+
+        Returns:
+            Without a callback a coroutine of True: nothing happens, and nothing is raised, until it is
+            awaited. It returns after `open` was told.
+
+        Raises:
+            BusinessError: 401, an argument is wrong; 2302001, the URL; 2302002, a certificate file does not
+                exist; 2302003, this socket is connecting, open or closing; 201, the operating system does
+                not permit it; 2302999, anything else, with the HTTP status (or "0") as `data`.
+            RuntimeError: the socket is not entered, or was left.
+
+        If cancelled:
+            No socket, task or half-open connection remains; the object can connect again.
+
+        Source: the API document, connect; RFC 6455 section 4.1.
+        """
+        self._entered()
+        if callback is None and callable(options):
+            options, callback = None, cast("Listener", options)
+        if callback is None:
+            return self._connect(url, options)
+        self._check_callback(callback)
+        try:
+            session, target = self._prepare(url, options)
+        except BusinessError as error:
+            self._replies.put(callback, error, None)
+        else:
+            self._spawn(self._answer, callback, partial(self._establish, session, target))
+        return None
+
+    async def _connect(self, url: str, options: object) -> bool:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return await self._establish(*self._prepare(url, options))
+
+    def _prepare(self, url: object, options: object) -> tuple[Session, Callable[[], Awaitable[trio.abc.Stream]]]:
+        """Check everything, in the documented order, and take the socket: from here on it is connecting."""
+        if self._leaving:
+            raise RuntimeError(_LEFT)
+        checked = request_options(options)
+        headers = request_headers(checked)
+        protocols = subprotocols(checked)
+        target = parse_url(url)
+        check_files(checked)
+        if self._session is not None and self._session.state is not State.CLOSED:
+            raise failure(CONNECTION_EXISTS, f"this socket is {self._session.state}")
+        request = UpgradeRequest(
+            headers.host or target.host_header,
+            target.target,
+            protocols,
+            ((b"Origin", (headers.origin or target.origin).encode("latin-1")), *headers.extra),
+        )
+        self._session = Session(request, self._settings, self._emitter, self._raise)
+        self._url = target
+        self._sent = 0
+        return self._session, partial(self._dial, target, checked)
+
+    async def _establish(self, session: Session, dial: Callable[[], Awaitable[trio.abc.Stream]]) -> bool:
+        await self._entered().start(session.run, dial)
+        return True
+
+    # send
+
+    @overload  # type: ignore[override]  # Channel.send returns None; True, OHOS's answer, does no harm there
+    def send(self, data: Data, callback: None = None) -> Coroutine[Any, Any, bool]: ...
+    @overload
+    def send(self, data: Data, callback: Listener) -> None: ...
+
+    def send(self, data: Data, callback: Listener | None = None) -> Coroutine[Any, Any, bool] | None:
+        """Send a message.
+
+        Args:
+            data: str is sent as text, anything else as binary.
+            callback: called with (err, value) once the message is queued; then this returns None at once.
+                The message is queued before that, without waiting, so that calls keep their order.
+
+        Returns:
+            Without a callback a coroutine of True, which waits while ``send_buffer`` bytes are queued.
+            True means queued, in order; `flush` tells when it is with the operating system.
+
+        Raises:
+            BusinessError: 401, `data` is of another type, or text with lone surrogates; 2302999, the socket
+                is not open (`AlreadyClosed` if we closed it, `ConnectionLost` if the peer or the link did).
+            RuntimeError: the socket is not entered.
+
+        If cancelled:
+            The message was not queued; the connection stays usable. Cancellation is checked at each call,
+            the scheduler has its turn whenever a call waits, and at every 64th.
+
+        Source: the API document, send; RFC 6455 section 5.6.
+        """
+        self._entered()
+        if callback is None:
+            return self._send(data)
+        self._check_callback(callback)
+        try:
+            self._put(self._open_outbox(), data)
+        except BusinessError as error:
+            self._replies.put(callback, error, None)
+        else:
+            self._replies.put(callback, None, True)
+        return None
+
+    async def _send(self, data: Data) -> bool:
+        self._steps += 1
+        if self._steps % TURN:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await trio.lowlevel.checkpoint()
+        outbox = self._open_outbox()
+        if outbox.full:
+            _check_data(data)
+            await outbox.turn()
+            outbox = self._open_outbox()
+        self._put(outbox, data)
+        return True
+
+    def send_nowait(self, data: Data) -> None:
+        """Queue a message, if there is room at once.
+
+        Args:
+            data: as in `send`.
+
+        Raises:
+            trio.WouldBlock: ``send_buffer`` bytes are queued, or others wait to send; nothing was queued.
+            BusinessError: as `send`.
+            RuntimeError: the socket is not entered.
+
+        Source: beyond OHOS.
+        """
+        outbox = self._open_outbox()
+        if outbox.full:
+            _check_data(data)
+            raise trio.WouldBlock
+        self._put(outbox, data)
+
+    def _put(self, outbox: Outbox, data: Data) -> None:
+        """Queue a message as one frame."""
+        payload: bytes | memoryview
+        if isinstance(data, str):
+            try:
+                payload = data.encode()
+            except UnicodeEncodeError:
+                raise failure(PARAMETER_ERROR, "data has lone surrogates, which UTF-8 cannot carry") from None
+            opcode = TEXT
+        else:
+            payload = data if isinstance(data, bytes) else _contiguous(data)
+            opcode = BINARY
+        if len(payload) > COPY_LIMIT:
+            outbox.put_parts(encode_parts(opcode, payload))
+        else:
+            outbox.put(encode(opcode, payload))
+        self._sent += 1
+
+    def _open_outbox(self) -> Outbox:
+        """Return where to queue, or raise why that cannot be."""
+        session = self._session
+        if session is None or session.state is not State.OPEN:
+            self._entered()
+            raise _never_connected() if session is None else session.gone()
+        outbox = session.outbox
+        assert outbox is not None
+        if outbox.failure is not None:
+            raise outbox.lost()
+        return outbox
+
+    async def flush(self) -> None:
+        """Wait until everything that is queued now is with the operating system.
+
+        Raises:
+            BusinessError: 2302999, the socket is not open, or the link broke first.
+            RuntimeError: the socket is not entered.
+
+        If cancelled:
+            What was queued stays queued.
+
+        Source: beyond OHOS.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._open_outbox().flush()
+
+    # close
+
+    @overload
+    def close(self, options: CloseOptions = None, callback: None = None) -> Coroutine[Any, Any, bool]: ...
+    @overload
+    def close(self, options: Listener, callback: None = None) -> None: ...
+    @overload
+    def close(self, options: CloseOptions, callback: Listener) -> None: ...
+
+    def close(
+        self, options: CloseOptions | Listener = None, callback: Listener | None = None
+    ) -> Coroutine[Any, Any, bool] | None:
+        """Close the connection: what is queued is sent first, the peer's answer awaited.
+
+        While the socket is connecting, the attempt is given up.
+
+        Args:
+            options: `WebSocketCloseOptions`, or a mapping with its names; code 1000 and no reason if None.
+            callback: called with (err, value) when it is closed; then this returns None at once. It may
+                stand in the place of `options`.
+
+        Returns:
+            Without a callback a coroutine of True: nothing happens, and nothing is raised, until it is
+            awaited. It returns when the connection has ended, after at most twice ``close_timeout``.
+
+        Raises:
+            BusinessError: 401, code or reason may not be sent; 2302999, the socket is not connected, or is
+                closing already.
+            RuntimeError: the socket is not entered.
+
+        If cancelled:
+            The connection is dropped at once, and its resources are released.
+
+        Source: the API document, close; RFC 6455 section 7.1.2.
+        """
+        self._entered()
+        if callback is None and callable(options):
+            options, callback = None, cast("Listener", options)
+        if callback is None:
+            return self._close(options)
+        self._check_callback(callback)
+        try:
+            session = self._begin_to_close(options)
+        except BusinessError as error:
+            self._replies.put(callback, error, None)
+        else:
+            self._spawn(self._answer, callback, partial(self._see_closed, session))
+        return None
+
+    async def _close(self, options: object) -> bool:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return await self._see_closed(self._begin_to_close(options))
+
+    def _begin_to_close(self, options: object) -> Session:
+        checked = close_options(options)
+        session = self._session
+        if session is None:
+            raise _never_connected()
+        if session.state is State.CONNECTING:
+            session.abort()
+        elif session.state is State.OPEN:
+            session.close(checked.code, checked.reason)
+        else:
+            raise failure(UNKNOWN_ERROR, f"the socket is {session.state} already")
+        return session
+
+    async def _see_closed(self, session: Session) -> bool:
+        try:
+            await session.join()
+        except trio.Cancelled:
+            await session.aborted()
+            raise
+        return True
+
+    async def aclose(self) -> None:
+        """Close with 1000, or join the closing that is under way; never raises because it is closed.
+
+        If cancelled:
+            The connection is dropped at once, and its resources are released.
+
+        Source: beyond OHOS; `trio.abc.AsyncResource`.
+        """
+        session = self._session
+        if session is None or session.ended.is_set():
+            await trio.lowlevel.checkpoint()
+            return
+        if session.state is State.CONNECTING:
+            session.abort()
+        elif session.state is State.OPEN:
+            session.close(1000, "")
+        await self._see_closed(session)
+
+    # Events
+
+    def on(self, type: EventName, callback: Listener) -> None:  # noqa: A002  # OHOS's name
+        """Register a callback for an event.
+
+        Several may be registered; they are called in order, and one that is registered twice is called
+        twice. A function is called by the reader, inline. An ``async def`` runs in a task of its own, one
+        event after the other, with back-pressure on the peer. What either raises closes the connection
+        with 1001 and comes out of the ``async with`` block.
+
+        Args:
+            type: 'open', 'message', 'close', 'error', 'dataEnd' or 'headerReceive'.
+            callback: called with (err, value) for open, message and close, err being None; with (err) for
+                error; with (headers) for headerReceive; with nothing for dataEnd.
+
+        Raises:
+            BusinessError: 401, no such event, or the callback is not callable.
+
+        Source: the API document, on('open') and its siblings.
+        """
+        self._emitter.on(type, callback)
+
+    def once(self, type: EventName, callback: Listener) -> None:  # noqa: A002  # OHOS's name
+        """Register a callback for the next event only; otherwise as `on`.
+
+        Args:
+            type: as in `on`.
+            callback: as in `on`.
+
+        Raises:
+            BusinessError: 401, no such event, or the callback is not callable.
+
+        Source: beyond OHOS.
+        """
+        self._emitter.on(type, callback, once=True)
+
+    def off(self, type: EventName, callback: Listener | None = None) -> None:  # noqa: A002  # OHOS's name
+        """Take a callback off an event, or all of them.
+
+        Args:
+            type: as in `on`.
+            callback: the one whose oldest registration is cancelled; None for all. One that is not
+                registered is ignored.
+
+        Raises:
+            BusinessError: 401, no such event, or the callback is not callable.
+
+        Source: the API document, off('open') and its siblings.
+        """
+        self._emitter.off(type, callback)
+
+    def subscribe(
+        self,
+        type: EventName,  # noqa: A002  # OHOS's name
+        *,
+        max_items: int = 256,
+        max_bytes: int = MAX_BYTES,
+        overflow: Overflow = "wait",
+    ) -> EventStream[Any]:
+        """Subscribe to an event by a stream, from now on.
+
+        Args:
+            type: as in `on`.
+            max_items: how many events may wait, at least 1.
+            max_bytes: how many bytes (of text: characters) may wait, at least 1. Default 4 MiB.
+            overflow: what becomes of one that comes when it is full: "wait" slows the peer down,
+                "drop_oldest" and "drop_newest" lose one, "latest" keeps only the last one, "close" closes
+                the connection with 1008.
+
+        Returns:
+            A stream of payloads: messages, `OpenResult`, `CloseResult`, `BusinessError`, `ResponseHeaders`,
+            or None for dataEnd.
+
+        Raises:
+            BusinessError: 401, no such event or policy, or a limit that is none.
+
+        Source: beyond OHOS.
+        """
+        if overflow not in OVERFLOWS:
+            raise failure(PARAMETER_ERROR, f"overflow is one of {', '.join(OVERFLOWS)}, not {overflow!r}")
+        for name, limit in (("max_items", max_items), ("max_bytes", max_bytes)):
+            if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+                raise failure(PARAMETER_ERROR, f"{name} must be an int of at least 1, not {limit!r}")
+        return self._emitter.subscribe(type, max_items, max_bytes, overflow)
+
+    # Pulling
+
+    async def receive(self) -> Message:
+        """Return the next message, while no `message` callback is registered.
+
+        Returns:
+            str for text, bytes for binary.
+
+        Raises:
+            EndOfMessages: after Close 1000, 1001 or 1005, and after our own; all that arrived was received.
+            ConnectionLost: after any other end.
+            BusinessError: 2302999, never connected.
+            trio.BusyResourceError: another task waits already.
+            RuntimeError: a `message` callback gets the messages; or the socket is not entered, or has no
+                ``receive_buffer``.
+
+        If cancelled:
+            No message is lost: the next call returns it. Cancellation is checked at each call, the
+            scheduler has its turn whenever a call waits, and at every 64th.
+
+        Source: beyond OHOS; `trio.abc.ReceiveChannel`.
+        """
+        return await self._inbox().receive()
+
+    async def __anext__(self) -> Message:
+        """Return the next message; see `receive`. The iteration ends where that raises `EndOfMessages`."""
+        try:
+            return await self._inbox().receive()
+        except EndOfMessages:
+            raise StopAsyncIteration from None
+
+    def batches(self) -> "MessageBatches":
+        """Iterate over lists of messages: each is all that are ready, at least one.
+
+        Returns:
+            An async iterator; each step behaves as `receive`.
+
+        Source: beyond OHOS.
+        """
+        return MessageBatches(self._inbox)
+
+    def _inbox(self) -> BoundedQueue[Message]:
+        """Return where messages wait, or raise why they do not."""
+        session = self._session
+        if session is None:
+            self._entered()
+            raise _never_connected()
+        if self._emitter.pushing:
+            raise RuntimeError(
+                "a 'message' callback gets the messages: take it off, or use subscribe('message') beside it"
+            )
+        if session.inbox is None:
+            raise RuntimeError("receive_buffer=None discards what nobody listens to: there is nothing to receive")
+        return session.inbox
+
+    # The rest
+
+    async def ping(self, payload: bytes | None = None) -> float:
+        """Measure the round trip to the peer.
+
+        A reader that waits for a slow consumer sees no pong until that reads on.
+
+        Args:
+            payload: at most 125 bytes, unlike that of any ping in flight; random if None.
+
+        Returns:
+            Seconds from the ping's write to its pong.
+
+        Raises:
+            BusinessError: 401, the payload is no bytes, too long or in flight; 2302999, the socket is not
+                open, or ended first.
+            RuntimeError: the socket is not entered.
+
+        If cancelled:
+            The waiter is removed; the connection stays usable.
+
+        Source: RFC 6455 section 5.5.2.
+        """
+        if payload is not None and not isinstance(payload, bytes | bytearray | memoryview):
+            raise failure(PARAMETER_ERROR, f"payload must be bytes, not {type(payload).__name__}")
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._open_outbox()
+        assert self._session is not None
+        return await self._session.plane.pings.measure(None if payload is None else bytes(payload))
+
+    async def wait_closed(self) -> CloseResult:
+        """Wait for the end of the connection.
+
+        Returns:
+            How it ended.
+
+        Raises:
+            BusinessError: 2302999, never connected, or the attempt failed.
+            RuntimeError: the socket is not entered.
+
+        If cancelled:
+            The connection goes on.
+
+        Source: beyond OHOS.
+        """
+        session = self._session
+        if session is None:
+            self._entered()
+            raise _never_connected()
+        result = await session.join()
+        if result is None:
+            raise session.end_of_messages()
+        return result
+
+    @property
+    def state(self) -> State:
+        """Where the socket stands: "idle", "connecting", "open", "closing" or "closed"."""
+        return State.IDLE if self._session is None else self._session.state
+
+    @property
+    def url(self) -> str | None:
+        """The URL of the last `connect`, normalised, or None."""
+        return None if self._url is None else str(self._url)
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that the server chose for this connection, or None."""
+        session = self._session
+        return None if session is None or not session.headers else session.plane.subprotocol
+
+    @property
+    def response_headers(self) -> ResponseHeaders:
+        """The headers of the server's answer; empty before it."""
+        return ResponseHeaders() if self._session is None else self._session.headers
+
+    @property
+    def close_result(self) -> CloseResult | None:
+        """How the last connection ended, or None."""
+        return None if self._session is None else self._session.result
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds of the last round trip measured, by `ping` or the keepalive, or None."""
+        session = self._session
+        return None if session is None or not session.headers else session.plane.pings.latency
+
+    def statistics(self) -> Statistics:
+        """Return what the socket does at this moment.
+
+        Source: beyond OHOS.
+        """
+        session = self._session
+        if session is None or not session.headers:
+            return Statistics(self.state, 0, 0, 0, 0, 0, None, 0.0, 0.0, None)
+        plane, outbox = session.plane, session.outbox
+        assert outbox is not None
+        parked = 0.0
+        if plane.parked_since is not None:
+            parked = trio.current_time() - plane.parked_since
+        return Statistics(
+            state=session.state,
+            messages_received=plane.messages,
+            bytes_received=plane.bytes,
+            messages_sent=self._sent,
+            bytes_sent=outbox.written,
+            send_queue=outbox.queued,
+            receive_queue=None if session.inbox is None else session.inbox.statistics(),
+            parked=parked,
+            parked_total=plane.parked_total + parked,
+            latency=plane.pings.latency,
+        )
+
+    def _check_callback(self, callback: object) -> None:
+        if not callable(callback):
+            raise failure(PARAMETER_ERROR, f"callback must be callable, not {type(callback).__name__}")
+
+    async def _answer(self, callback: Listener, attempt: Callable[[], Awaitable[bool]]) -> None:
+        """Run a method's work, and tell its callback the result."""
+        try:
+            value = await attempt()
+        except BusinessError as error:
+            await reply(callback, error, None)
+        else:
+            await reply(callback, None, value)
+
+
+class MessageBatches(AsyncIterator[list[Message]]):
+    """The iterator that `WebSocket.batches` returns."""
+
+    __slots__ = ("_inbox",)
+
+    def __init__(self, inbox: Callable[[], BoundedQueue[Message]]) -> None:
+        self._inbox = inbox
+
+    async def __anext__(self) -> list[Message]:
+        """Return all messages that are ready, waiting for one if need be; see `WebSocket.receive`."""
+        try:
+            return await self._inbox().receive_batch()
+        except EndOfMessages:
+            raise StopAsyncIteration from None
+
+
+def _never_connected() -> BusinessError:
+    return failure(UNKNOWN_ERROR, "the socket was never connected")
+
+
+def _check_data(data: object) -> None:
+    if not isinstance(data, str | bytes | bytearray | memoryview):
+        raise failure(PARAMETER_ERROR, f"data must be str or bytes, not {type(data).__name__}")
+
+
+def _contiguous(data: bytearray | memoryview) -> memoryview | bytes:
+    """Return a view of single bytes, which is what masking reads."""
+    _check_data(data)
+    view = memoryview(data)
+    return view.cast("B") if view.c_contiguous else view.tobytes()
