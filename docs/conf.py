@@ -4,7 +4,10 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from docutils.nodes import Element
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 project = "trio_ohws"
 author = "the trio_ohws maintainers"
@@ -24,6 +27,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "inherited-members": False, "show-inheritance": True}
 napoleon_google_docstring = True
+napoleon_use_rtype = False  # "Returns:" is prose; signatures have the types
 napoleon_custom_sections = ["If cancelled", "Source"]
 
 # The documentation is built without a network, so other projects' names have no page to point to.
@@ -43,8 +47,22 @@ def show_public_bases(
     bases[:] = [base for base in bases if not base.__module__.startswith("trio_ohws.")]
 
 
+def find_public_name(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element
+) -> Element | None:
+    """Point to the public place of a name: a generic alias remembers where its class was defined."""
+    target = node.get("reftarget", "")
+    public = f"trio_ohws.{target.rpartition('.')[2]}"
+    if not target.startswith("trio_ohws.") or target == public:
+        return None
+    return env.domains.python_domain.resolve_xref(
+        env, node["refdoc"], app.builder, node["reftype"], public, node, content
+    )
+
+
 def setup(app: Sphinx) -> None:
     """Connect what is defined here."""
+    app.connect("missing-reference", find_public_name)
     app.connect("autodoc-process-bases", show_public_bases)
 
 
