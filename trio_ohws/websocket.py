@@ -12,7 +12,7 @@ import trio
 
 from trio_ohws._dial.dial import dial
 from trio_ohws._dial.tls import check_files
-from trio_ohws._wire.frames import BINARY, COPY_LIMIT, TEXT, encode, encode_parts
+from trio_ohws._wire.frames import BINARY, TEXT
 from trio_ohws.errors import CONNECTION_EXISTS, PARAMETER_ERROR, UNKNOWN_ERROR, BusinessError, EndOfMessages, failure
 from trio_ohws.events.emitter import MAX_BYTES, Emitter
 from trio_ohws.events.model import CloseResult, EventName, Listener, Message, ResponseHeaders
@@ -173,7 +173,6 @@ class WebSocket(trio.abc.Channel[Message]):
         self._replies = Replies(self._spawn)
         self._session: Session | None = None
         self._url: WebSocketURL | None = None
-        self._sent = 0  # messages of this session
         self._steps = 0  # of send, see TURN
 
     def __repr__(self) -> str:
@@ -314,7 +313,6 @@ class WebSocket(trio.abc.Channel[Message]):
         )
         self._session = Session(request, self._settings, self._emitter, self._raise)
         self._url = target
-        self._sent = 0
         return self._session, partial(self._dial, target, checked)
 
     async def _establish(self, session: Session, dial: Callable[[], Awaitable[trio.abc.Stream]]) -> bool:
@@ -356,7 +354,7 @@ class WebSocket(trio.abc.Channel[Message]):
             return self._send(data)
         self._check_callback(callback)
         try:
-            self._put(self._open_outbox(), data)
+            self._open_outbox().send(*_frame_of(data))
         except BusinessError as error:
             self._replies.put(callback, error, None)
         else:
@@ -369,12 +367,11 @@ class WebSocket(trio.abc.Channel[Message]):
             await trio.lowlevel.checkpoint_if_cancelled()
         else:
             await trio.lowlevel.checkpoint()
-        outbox = self._open_outbox()
-        if outbox.full:
-            _check_data(data)
-            await outbox.turn()
-            outbox = self._open_outbox()
-        self._put(outbox, data)
+        opcode, payload = _frame_of(data)
+        session = self._session
+        if session is None or session.outbox is None or not session.outbox.offer(opcode, payload):
+            await self._open_outbox().turn()
+            self._open_outbox().send(opcode, payload)
         return True
 
     def send_nowait(self, data: Data) -> None:
@@ -390,29 +387,11 @@ class WebSocket(trio.abc.Channel[Message]):
 
         Source: beyond OHOS.
         """
-        outbox = self._open_outbox()
-        if outbox.full:
-            _check_data(data)
+        opcode, payload = _frame_of(data)
+        session = self._session
+        if session is None or session.outbox is None or not session.outbox.offer(opcode, payload):
+            self._open_outbox()
             raise trio.WouldBlock
-        self._put(outbox, data)
-
-    def _put(self, outbox: Outbox, data: Data) -> None:
-        """Queue a message as one frame."""
-        payload: bytes | memoryview
-        if isinstance(data, str):
-            try:
-                payload = data.encode()
-            except UnicodeEncodeError:
-                raise failure(PARAMETER_ERROR, "data has lone surrogates, which UTF-8 cannot carry") from None
-            opcode = TEXT
-        else:
-            payload = data if isinstance(data, bytes) else _contiguous(data)
-            opcode = BINARY
-        if len(payload) > COPY_LIMIT:
-            outbox.put_parts(encode_parts(opcode, payload))
-        else:
-            outbox.put(encode(opcode, payload))
-        self._sent += 1
 
     def _open_outbox(self) -> Outbox:
         """Return where to queue, or raise why that cannot be."""
@@ -776,7 +755,7 @@ class WebSocket(trio.abc.Channel[Message]):
             state=session.state,
             messages_received=plane.messages,
             bytes_received=plane.bytes,
-            messages_sent=self._sent,
+            messages_sent=outbox.messages,
             bytes_sent=outbox.written,
             send_queue=outbox.queued,
             receive_queue=None if session.inbox is None else session.inbox.statistics(),
@@ -819,13 +798,17 @@ def _never_connected() -> BusinessError:
     return failure(UNKNOWN_ERROR, "the socket was never connected")
 
 
-def _check_data(data: object) -> None:
-    if not isinstance(data, str | bytes | bytearray | memoryview):
+def _frame_of(data: Data) -> tuple[int, bytes | memoryview]:
+    """Return the opcode and the payload that carry `data`."""
+    if isinstance(data, str):
+        try:
+            return TEXT, data.encode()
+        except UnicodeEncodeError:
+            raise failure(PARAMETER_ERROR, "data has lone surrogates, which UTF-8 cannot carry") from None
+    if isinstance(data, bytes):
+        return BINARY, data
+    if not isinstance(data, bytearray | memoryview):
         raise failure(PARAMETER_ERROR, f"data must be str or bytes, not {type(data).__name__}")
-
-
-def _contiguous(data: bytearray | memoryview) -> memoryview | bytes:
-    """Return a view of single bytes, which is what masking reads."""
-    _check_data(data)
     view = memoryview(data)
-    return view.cast("B") if view.c_contiguous else view.tobytes()
+    # An empty view cannot be cast.
+    return BINARY, view.cast("B") if view.c_contiguous and view.nbytes else view.tobytes()

@@ -126,20 +126,22 @@ class Decoder:
             while self.stop is None:
                 # A large frame is copied straight out of the area. For small ones a copy of the area as
                 # `bytes` pays: slicing that and decoding the slices is a third faster.
-                if type(source) is memoryview and not self._large_next(source, pos):
-                    source, pos = bytes(source[pos:]), 0
+                if type(source) is memoryview and not self._missing:
+                    if not (len(source) > pos + 1 and source[pos + 1] == 127):
+                        source, pos = bytes(source[pos:]), 0
                 if type(source) is bytes and not self._opcode:
                     pos = self._whole_frames(source, pos, messages)
-                if (after := self._step(source, pos, messages)) < 0:
+                if pos == len(source) or (after := self._step(source, pos, messages)) < 0:
                     break
                 pos = after
         except Violation as violation:
             self.stop = violation
         except UnicodeDecodeError:
             self.stop = Violation(1007, "text that is not UTF-8")
-        rest = bytes(source[pos:])
+        rest = bytes(source[pos:]) if pos < len(source) else b""
         if self.stop is None:
-            self._source, self._tail = b"", rest
+            # Whoever brings bytes takes the tail with them: if there is one still, there were none.
+            self._source, self._tail = b"", self._tail or rest
         else:
             self._source = rest
         return messages
@@ -176,17 +178,10 @@ class Decoder:
             pos = end
         return pos
 
-    def _large_next(self, source: memoryview, pos: int) -> bool:
-        if self._missing:
-            return True
-        return len(source) - pos > 1 and source[pos + 1] == 127
-
     def _step(self, source: bytes | memoryview, pos: int, messages: list[Message]) -> int:
         """Take in a frame, or what is there of it; return the next position, or -1 for want of bytes."""
         if not self._missing:
             pos = self._begin(source, pos, messages)
-        elif pos == len(source):
-            return -1
         if self._missing:
             pos = self._take(source, pos)
         if self._opcode and self._final and not self._missing:
@@ -226,10 +221,14 @@ class Decoder:
             self.stop = Control(opcode, bytes(source[start:end]))
             return end
         self._begin_data(opcode, bool(first & FIN), length)
-        if opcode == BINARY and self._final and end <= len(source):
-            messages.append(bytes(source[start:end]))
-            self._opcode = 0
-            return end
+        if opcode == BINARY and self._final:
+            if end <= len(source):
+                messages.append(bytes(source[start:end]))
+                self._opcode = 0
+                return end
+            if length >= _WORTH_A_READ:
+                self._buffer = self._scratch.lend(length)
+                self._filled = 0
         self._missing = length
         return start
 
@@ -269,9 +268,6 @@ class Decoder:
             if opcode == TEXT:
                 self._utf8 = _utf8()
                 self._text = io.StringIO()
-            elif final and length >= _WORTH_A_READ:
-                self._buffer = self._scratch.lend(length)
-                self._filled = 0
             else:
                 self._data = bytearray()
 

@@ -8,8 +8,9 @@ __all__ = ["HEAD_LIMIT", "HeadParser", "MalformedHead", "ResponseHead"]
 HEAD_LIMIT: Final = 65536  # bytes, of the interim responses too
 
 _status_line = re.compile(rb"HTTP/(\d)\.(\d) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?").fullmatch
+# `*+` gives nothing back: a line of blanks with a fault at its end is judged in linear time.
 _field = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[\t ]*"
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*+((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[\t ]*"
 ).fullmatch
 
 
@@ -53,7 +54,7 @@ class HeadParser:
             if not self._buffer.startswith(b"HTTP/"[: len(self._buffer)]):
                 raise MalformedHead("the answer is not HTTP")
             end = self._buffer.find(b"\r\n\r\n")
-            if self._skipped + (len(self._buffer) if end < 0 else end) > HEAD_LIMIT:
+            if self._skipped + (len(self._buffer) if end < 0 else end + 4) > HEAD_LIMIT:
                 raise MalformedHead(f"the response head is over {HEAD_LIMIT} bytes")
             if end < 0:
                 return None

@@ -80,13 +80,13 @@ class Emitter:
         "_drain_lock",
         "_finished",
         "_fragment_size",
-        "_held",
         "_inbox",
         "_inbox_only",
         "_on_overflow",
         "_only",
         "_spawn",
         "_streams",
+        "held",
     )
 
     def __init__(self, fragment_size: int | None, on_overflow: Callable[[], object]) -> None:
@@ -95,7 +95,7 @@ class Emitter:
         self._callbacks: dict[str, tuple[_Callback, ...]] = dict.fromkeys(EVENT_NAMES, ())
         self._streams: dict[str, tuple[EventStream[Any], ...]] = dict.fromkeys(EVENT_NAMES, ())
         self._inbox: BoundedQueue[Message] | None = None
-        self._held: deque[tuple[BoundedQueue[Any], object]] = deque()
+        self.held: deque[tuple[BoundedQueue[Any], object]] = deque()  # refused, for want of room
         self._drain_lock = trio.Lock()
         self._discarding = True
         self._finished = False
@@ -182,7 +182,7 @@ class Emitter:
     def discard(self) -> None:
         """From now on messages are dropped, and nobody waits to deliver one."""
         self._discarding = True
-        self._held.clear()
+        self.held.clear()
         self._plan()
         if self._inbox is not None:
             self._inbox.nudge()
@@ -221,9 +221,9 @@ class Emitter:
     def deliver(self, messages: list[Message], start: int = 0) -> int:
         """Hand over `messages` from `start` on, in order; return where the rest begins.
 
-        If there is a rest, or `holding`, the reader has to `settle` before it goes on.
+        If there is a rest, or something is `held`, the reader has to `settle` before it goes on.
         """
-        if self._held or self._has_backlog():
+        if self.held or self._has_backlog():
             return start
         only = self._only
         if only is not None:
@@ -240,14 +240,9 @@ class Emitter:
             if self._discarding:
                 break
             self._tell_message(messages[index])
-            if self._held or self._has_backlog():
+            if self.held or self._has_backlog():
                 return index + 1
         return len(messages)
-
-    @property
-    def holding(self) -> bool:
-        """Whether a message waits for room in a queue that refused it, or for the backlog before it."""
-        return bool(self._held) or self._has_backlog()
 
     async def settle(self) -> None:
         """Wait until `deliver` can go on.
@@ -255,13 +250,13 @@ class Emitter:
         If cancelled:
             Call it again; nothing was lost or told twice.
         """
-        if not self.holding and self._inbox is not None:
+        if not self.held and not self._has_backlog() and self._inbox is not None:
             await self._inbox.wait_room()
-        while self._held:
-            queue, _ = self._held[0]
+        while self.held:
+            queue, _ = self.held[0]
             await queue.wait_room()
-            if self._held:  # else all was discarded meanwhile
-                queue, value = self._held.popleft()
+            if self.held:  # else all was discarded meanwhile
+                queue, value = self.held.popleft()
                 queue.put(value)
         if self._has_backlog():
             await self.drain()
@@ -302,15 +297,15 @@ class Emitter:
 
     def _tell_message(self, message: Message) -> None:
         if self.pushing:
-            self._tell_pieces(message, self._held)
+            self._tell_pieces(message, self.held)
             to_inbox = False
         else:
             to_inbox = True
-        self._tell_streams("message", message, self._held)
+        self._tell_streams("message", message, self.held)
         if to_inbox and self._inbox is not None and not self._inbox.offer(message):
-            self._held.append((self._inbox, message))
-        self._tell("dataEnd", None, self._held)
-        self._tell_streams("dataEnd", None, self._held)
+            self.held.append((self._inbox, message))
+        self._tell("dataEnd", None, self.held)
+        self._tell_streams("dataEnd", None, self.held)
 
     def _tell_pieces(self, message: Message, held: deque[tuple[BoundedQueue[Any], object]]) -> None:
         if self._fragment_size is None:

@@ -98,7 +98,7 @@ class BoundedQueue(Generic[T]):
         """Take `item` in, or lose something to the overflow policy; False if the producer has to wait."""
         if self._end is not None:
             return True
-        if len(self._items) >= self._max_items or self._size >= self._max_bytes:
+        while len(self._items) >= self._max_items or self._size >= self._max_bytes:
             if self._overflow == "wait":
                 return False
             self._dropped += 1
@@ -119,7 +119,8 @@ class BoundedQueue(Generic[T]):
 
     def fill(self, items: list[T], start: int) -> int:
         """Take in `items` from `start` on, as far as there is room; return where the rest begins."""
-        taken = items[start : start + self._max_items - len(self._items)]
+        room = max(0, self._max_items - len(self._items))  # `put` may have gone over the limit
+        taken = items[start : start + room]
         size = sum(map(len, taken))  # type: ignore[arg-type]  # only messages come in numbers
         if self._size + size < self._max_bytes:
             self._items.extend(taken)

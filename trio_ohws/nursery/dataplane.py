@@ -175,44 +175,45 @@ class DataPlane(trio.abc.Stream):
 
     async def _next_control(self) -> bytes:
         """Read, decode and deliver until there is something for trio-websocket."""
+        decoder, emitter, outbox = self._decoder, self._emitter, self._outbox
         while not self._draining:
-            messages = self._decoder.decode()
-            stop = self._decoder.stop
-            try:
-                await self._deliver(messages)
-            except trio.Cancelled:
-                raise
-            except BaseException as fault:  # the user's, from a callback: the session's to raise
-                self._owner.faulted(fault)
-            if stop is None:
-                if not await self._read():
-                    return b""
-            elif isinstance(stop, Violation):
-                self._fail(stop)
-            elif frame := self._control(stop):
-                return frame
-        while await self._transport.receive_into(self._decoder.get_buffer):
+            if messages := decoder.decode():
+                self.messages += len(messages)
+                done = self._deliver(messages, 0)
+                while done < len(messages) or emitter.held:
+                    await self._park()
+                    done = self._deliver(messages, done)
+            else:
+                outbox.release()
+            if decoder.stop is not None:
+                if frame := self._stopped(decoder.stop):
+                    return frame
+                continue
+            if outbox.queued >= outbox.limit:
+                await outbox.wait_room()
+            # No checkpoint between the arrival of the bytes and their decoding.
+            count = await self._transport.receive_into(decoder.get_buffer)
+            self.heard_at = trio.current_time()
+            if not count:
+                self._owner.link_ended(None)
+                return b""
+            self.bytes += count
+            decoder.buffer_updated(count)
+        while await self._transport.receive_into(decoder.get_buffer):
             pass
         self._owner.link_ended(None)
         return b""
 
-    async def _deliver(self, messages: list[Message]) -> None:
-        """Hand over the messages of one pass, waiting for slow consumers; write what callbacks sent."""
-        emitter, outbox = self._emitter, self._outbox
-        if not messages:
-            outbox.release()
-            return
-        self.messages += len(messages)
-        done = 0
-        while True:
-            outbox.hold()
-            try:
-                done = emitter.deliver(messages, done)
-            finally:
-                outbox.release()
-            if done == len(messages) and not emitter.holding:
-                return
-            await self._park()
+    def _deliver(self, messages: list[Message], start: int) -> int:
+        """Hand over messages, then write what callbacks sent meanwhile; return where the rest begins."""
+        self._outbox.hold()
+        try:
+            return self._emitter.deliver(messages, start)
+        except BaseException as fault:  # the user's, from a callback: the session's to raise
+            self._owner.faulted(fault)
+            return len(messages)
+        finally:
+            self._outbox.release()
 
     async def _park(self) -> None:
         """Wait for a consumer. This is our own slowness, so the keepalive must not count it."""
@@ -232,39 +233,22 @@ class DataPlane(trio.abc.Stream):
             self.heard_at = trio.current_time()
             self.parked_total += self.heard_at - since
 
-    async def _read(self) -> bool:
-        """Read once; False at the end. The decoder must run before anything else does."""
-        if self._outbox.full:
-            await self._outbox.wait_room()
-        count = await self._transport.receive_into(self._decoder.get_buffer)
-        self.heard_at = trio.current_time()
-        if not count:
-            self._owner.link_ended(None)
-            return False
-        self.bytes += count
-        self._decoder.buffer_updated(count)
-        return True
-
-    def _control(self, control: Control) -> bytes:
-        """Deal with a control frame; return what trio-websocket is to see of it."""
-        if control.opcode == PONG:
-            self.pings.pong(control.payload)
-        elif control.opcode == PING:
-            # wsproto cannot answer once a Close frame is on its way, and need not.
-            if not self.closing:
-                return server_frame(PING, control.payload)
-        else:
-            try:
-                code, reason = parse_close(control.payload)
-            except Violation as violation:
-                self._fail(violation)
-                return b""
+    def _stopped(self, stop: Control | Violation) -> bytes:
+        """Deal with what ended the decoder's pass; return what trio-websocket is to see of it."""
+        try:
+            if isinstance(stop, Violation):
+                raise stop
+            if stop.opcode == PONG:
+                self.pings.pong(stop.payload)
+            elif stop.opcode == CLOSE:
+                code, reason = parse_close(stop.payload)
+                self._draining = True
+                self._owner.peer_closed(code, reason)
+                # Any Close will do: what it answers is replaced in send_all.
+                return server_frame(CLOSE, b"\x03\xe8")
+            elif not self.closing:  # wsproto cannot answer once a Close frame is on its way, and need not
+                return server_frame(PING, stop.payload)
+        except Violation as violation:
             self._draining = True
-            self._owner.peer_closed(code, reason)
-            # Any Close will do: what it answers is replaced in send_all.
-            return server_frame(CLOSE, b"\x03\xe8")
+            self._owner.violated(violation)
         return b""
-
-    def _fail(self, violation: Violation) -> None:
-        self._draining = True
-        self._owner.violated(violation)

@@ -13,7 +13,7 @@ from typing import Final
 
 import trio
 
-from trio_ohws._wire.frames import COPY_LIMIT
+from trio_ohws._wire.frames import COPY_LIMIT, encode, encode_parts
 from trio_ohws.errors import ConnectionLost
 from trio_ohws.nursery.transport import LINK_ERRORS, Transport
 
@@ -45,32 +45,34 @@ class Outbox:
         "_failure",
         "_holding",
         "_in_hand",
-        "_limit",
         "_line",
         "_marks",
         "_on_dead",
         "_parked",
         "_queue",
-        "_refusing",
         "_room",
         "_transport",
+        "limit",
+        "messages",
         "queued",
+        "refusing",
         "written",
     )
 
     def __init__(self, transport: Transport, limit: int, on_dead: Callable[[], object]) -> None:
         self._transport = transport
-        self._limit = limit
+        self.limit = limit
         self._on_dead = on_dead
         self.queued = 0  # bytes, those in the writer's hand included
         self.written = 0  # bytes since the beginning
+        self.messages = 0  # data frames since the beginning
         self._queue: deque[bytes] = deque()
         self._burst = False  # gather; true whenever something is queued or in the writer's hand
         self._holding = False  # the reader is in a pass, and will write at its end
         self._in_hand = False
         self._parked: trio.lowlevel.Task | None = None  # the writer, with nothing to do
         self._failure: BaseException | None = None
-        self._refusing = False
+        self.refusing = True  # data frames are not, or not yet, or no longer admitted
         self._line: deque[_Place] = deque()
         self._room: trio.Event | None = None  # what the reader waits for
         self._marks: deque[tuple[int, Callable[[], object]]] = deque()
@@ -79,11 +81,6 @@ class Outbox:
     def position(self) -> int:
         """Bytes that were ever put: `mark` it to learn when all of them are written."""
         return self.written + self.queued
-
-    @property
-    def full(self) -> bool:
-        """Whether a data frame has to wait, for room or for those that came first."""
-        return self.queued >= self._limit or bool(self._line)
 
     @property
     def failure(self) -> BaseException | None:
@@ -97,6 +94,21 @@ class Outbox:
         return error
 
     # Putting
+
+    def offer(self, opcode: int, payload: bytes | memoryview) -> bool:
+        """Queue a message as one frame, if that is admitted now; False if not, and nothing was queued."""
+        if self.refusing or self.queued >= self.limit or self._line:
+            return False
+        self.send(opcode, payload)
+        return True
+
+    def send(self, opcode: int, payload: bytes | memoryview) -> None:
+        """Queue a message as one frame, whatever the limit."""
+        self.messages += 1
+        if len(payload) > COPY_LIMIT:
+            self.put_parts(encode_parts(opcode, payload))
+        else:
+            self.put(encode(opcode, payload))
 
     def put(self, frame: bytes) -> None:
         """Queue a whole frame, whatever the limit; drop it if the outbox is dead."""
@@ -160,7 +172,7 @@ class Outbox:
     # Waiting
 
     async def turn(self) -> None:
-        """Wait, first in first out, until a data frame is admitted; then put it before anything else runs.
+        """Wait, first in first out, until a data frame is admitted; then send it before anything else runs.
 
         Raises:
             ConnectionLost: the outbox died first.
@@ -184,18 +196,22 @@ class Outbox:
             raise self.lost()
 
     def _may_pass(self, place: _Place) -> bool:
-        if self._refusing or self._failure is not None:
+        if self.refusing:
             return True
-        return self._line[0] is place and self.queued < self._limit
+        return self._line[0] is place and self.queued < self.limit
+
+    def admit(self) -> None:
+        """The connection is open: data frames are admitted."""
+        self.refusing = self._failure is not None
 
     def refuse(self) -> None:
         """No data frame will be admitted any more: send those home who wait, and let the reader go on."""
-        self._refusing = True
+        self.refusing = True
         self._progress()
 
     async def wait_room(self) -> None:
         """The reader's: wait while more than the limit is queued. It keeps no place in the line."""
-        if self.queued >= self._limit and not self._refusing and self._failure is None:
+        if self.queued >= self.limit and not self.refusing:
             self._room = trio.Event()
             await self._room.wait()
 
@@ -290,7 +306,7 @@ class Outbox:
         """Something was written or died, or the line has moved: tell those whom it concerns."""
         if self._marks:
             self._reach()
-        if self.queued < self._limit or self._refusing:  # a dead outbox has nothing queued
+        if self.queued < self.limit or self.refusing:
             if self._line:
                 self._line[0].event.set()
             if self._room is not None:
@@ -305,6 +321,7 @@ class Outbox:
         """The link is dead for writing: drop what is queued, wake who waits, and let nothing in any more."""
         if self._failure is None:
             self._failure = failure
+            self.refusing = True
             self._queue.clear()
             self.queued = 0
             self._burst = True

@@ -377,6 +377,8 @@ class Session:
         task_status.started()
         assert plane.head is not None
         self.headers = ResponseHeaders(plane.head.headers)
+        assert self.outbox is not None
+        self.outbox.admit()
         try:
             self._emitter.begin(self.inbox)
             self._emitter.emit("headerReceive", self.headers)
