@@ -1,6 +1,7 @@
 """A foreign server as a process, and what its library can do beyond echoing."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Generator
@@ -29,6 +30,8 @@ class Peer:
         program = str(Path(__file__).parent / "servers" / self.program)
         if self.program.endswith(".py"):
             return [sys.executable, program]
+        if shutil.which("node") is None:
+            missing("Node.js", "install Debian's nodejs and npm, then run tests/interop/install.sh")
         if not (NODE_MODULES / "ws").exists():
             missing("Node's ws", "run tests/interop/install.sh")
         return ["node", program]
