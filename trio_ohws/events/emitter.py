@@ -54,16 +54,21 @@ class _Callback:
     async def run(self) -> None:
         """Call the async callback for each event of its queue, until that ends."""
         assert self.queue is not None
-        while True:
-            try:
-                value = await self.queue.receive()
-            except (trio.EndOfChannel, trio.ClosedResourceError):
-                return
-            try:
-                await self.function(*_arguments(self.name, value))
-            except BaseException:
-                self.on_fault()  # no further message is told
-                raise
+        try:
+            while True:
+                try:
+                    value = await self.queue.receive()
+                except (trio.EndOfChannel, trio.ClosedResourceError):
+                    return
+                try:
+                    await self.function(*_arguments(self.name, value))
+                except trio.Cancelled:
+                    raise  # no fault: the body may still receive
+                except BaseException:
+                    self.on_fault()
+                    raise
+        finally:
+            self.queue.abandon()  # the reader must not wait for a consumer that is gone
 
 
 class Emitter:
@@ -78,6 +83,7 @@ class Emitter:
         "_callbacks",
         "_discarding",
         "_drain_lock",
+        "_drained",
         "_finished",
         "_fragment_size",
         "_inbox",
@@ -97,6 +103,7 @@ class Emitter:
         self._inbox: BoundedQueue[Message] | None = None
         self.held: deque[tuple[BoundedQueue[Any], object]] = deque()  # refused, for want of room
         self._drain_lock = trio.Lock()
+        self._drained: deque[tuple[BoundedQueue[Any], object]] = deque()  # as held, of the backlog
         self._discarding = True
         self._finished = False
         self._spawn: Spawn | None = None
@@ -109,10 +116,10 @@ class Emitter:
         """Add a callback; see `WebSocket.on`."""
         _check_name(name)
         _check_callable(function)
-        callback = _Callback(name, function, once, self.discard)
+        callback = _Callback(name, function, once, self.stop)
         self._callbacks[name] += (callback,)
         self._plan()
-        if self._spawn is not None:
+        if self._spawn is not None and not self._finished:
             self._start(self._spawn, callback)
             if name == "message" and self._inbox:
                 self._inbox.nudge()
@@ -186,11 +193,17 @@ class Emitter:
         self._plan()
         if self._inbox is not None:
             self._inbox.nudge()
-        for callback in self._callbacks["message"]:
+        for callback in self._callbacks["message"] + self._callbacks["dataEnd"]:
             if callback.queue is not None:
                 callback.queue.nudge()
         for stream in self._streams["message"] + self._streams["dataEnd"]:
             stream.nudge()
+
+    def stop(self) -> None:
+        """A callback raised: no message is told any more, the backlog neither."""
+        self.discard()
+        self._inbox = None
+        self._drained.clear()
 
     def end_messages(self) -> None:
         """The connection is over: the streams of messages end, once they are read empty."""
@@ -240,6 +253,9 @@ class Emitter:
             if self._discarding:
                 break
             self._tell_message(messages[index])
+            if self._discarding:  # a callback closed: nobody waits for room for this one
+                self.held.clear()
+                break
             if self.held or self._has_backlog():
                 return index + 1
         return len(messages)
@@ -250,7 +266,7 @@ class Emitter:
         If cancelled:
             Call it again; nothing was lost or told twice.
         """
-        if not self.held and not self._has_backlog() and self._inbox is not None:
+        if not self.held and not self._has_backlog() and not self._discarding and self._inbox is not None:
             await self._inbox.wait_room()
         while self.held:
             queue, _ = self.held[0]
@@ -262,22 +278,32 @@ class Emitter:
             await self.drain()
 
     async def drain(self) -> None:
-        """Hand the inbox over to the callbacks, while there are any: the streams had these messages."""
+        """Hand the inbox over to the callbacks, while there are any: the streams had these messages.
+
+        If cancelled:
+            As `settle`.
+        """
         async with self._drain_lock:
-            try:
-                while self._inbox and self.pushing:
-                    held: deque[tuple[BoundedQueue[Any], object]] = deque()
-                    self._tell_pieces(self._inbox.pop(), held)
-                    for queue, value in held:
-                        if not self._discarding:
-                            await queue.wait_room()
+            while True:
+                while self._drained:
+                    queue, _ = self._drained[0]
+                    if not self._discarding:
+                        await queue.wait_room()
+                    if self._drained:  # else a callback raised meanwhile
+                        queue, value = self._drained.popleft()
                         queue.put(value)
-            except BaseException:
-                self.discard()
-                raise
+                if not self._inbox or not self.pushing:
+                    return
+                try:
+                    self._tell_pieces(self._inbox.pop(), self._drained)
+                except BaseException:
+                    self.stop()
+                    raise
 
     def _has_backlog(self) -> bool:
-        return self.pushing and (bool(self._inbox) or self._drain_lock.locked()) and not self._discarding
+        if self._discarding:
+            return False
+        return bool(self._drained) or (self.pushing and (bool(self._inbox) or self._drain_lock.locked()))
 
     def _plan(self) -> None:
         """Find out whether messages have but one place to go, which is the fast case."""

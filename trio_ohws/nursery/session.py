@@ -250,7 +250,7 @@ class Session:
     def faulted(self, fault: BaseException) -> None:
         """A callback raised: say goodbye; it is raised in the socket's nursery at the end."""
         self._faults.append(fault)
-        self._emitter.discard()
+        self._emitter.stop()
         if self._ending is None:
             limit = self._settings.goodbye_timeout
             self._end(_Ending(1001, "", "local", limit, GOODBYE_ANSWER_S, within_s=limit, cause=fault))
