@@ -170,6 +170,7 @@ class WebSocket(trio.abc.Channel[Message]):
         self._context: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
         self._leaving = False
+        self._left = False
         self._replies = Replies(self._spawn)
         self._session: Session | None = None
         self._url: WebSocketURL | None = None
@@ -194,7 +195,10 @@ class WebSocket(trio.abc.Channel[Message]):
     ) -> None:
         """Close, and end everything that the socket has running; see the class."""
         assert self._context is not None
-        await self._context.__aexit__(kind, error, traceback)
+        try:
+            await self._context.__aexit__(kind, error, traceback)
+        finally:
+            self._left = True
 
     async def _farewell(self) -> None:
         """The block has ended by itself: there is time."""
@@ -207,7 +211,6 @@ class WebSocket(trio.abc.Channel[Message]):
                 session.close(1000, "")
             await session.join()
         self._emitter.finish()
-        self._replies.end()
 
     async def _goodbye(self) -> None:
         """The block has ended, for whatever reason: bounded by goodbye_timeout."""
@@ -223,7 +226,10 @@ class WebSocket(trio.abc.Channel[Message]):
             await session.aborted()
 
     def _spawn(self, function: Callable[..., Coroutine[Any, Any, object]], *arguments: Any) -> None:
-        self._entered().start_soon(function, *arguments)
+        nursery = self._entered()
+        if self._left:
+            raise RuntimeError(_LEFT)
+        nursery.start_soon(function, *arguments)
 
     def _raise(self, fault: BaseException) -> None:
         async def callback_raised() -> NoReturn:
@@ -276,7 +282,6 @@ class WebSocket(trio.abc.Channel[Message]):
 
         Source: the API document, connect; RFC 6455 section 4.1.
         """
-        self._entered()
         if callback is None and callable(options):
             options, callback = None, cast("Listener", options)
         if callback is None:
@@ -296,6 +301,7 @@ class WebSocket(trio.abc.Channel[Message]):
 
     def _prepare(self, url: object, options: object) -> tuple[Session, Callable[[], Awaitable[trio.abc.Stream]]]:
         """Check everything, in the documented order, and take the socket: from here on it is connecting."""
+        self._entered()
         if self._leaving:
             raise RuntimeError(_LEFT)
         checked = request_options(options)
@@ -349,12 +355,12 @@ class WebSocket(trio.abc.Channel[Message]):
 
         Source: the API document, send; RFC 6455 section 5.6.
         """
-        self._entered()
         if callback is None:
             return self._send(data)
         self._check_callback(callback)
         try:
-            self._open_outbox().send(*_frame_of(data))
+            frame = _frame_of(data)
+            self._open_outbox().send(*frame)
         except BusinessError as error:
             self._replies.put(callback, error, None)
         else:
@@ -455,7 +461,6 @@ class WebSocket(trio.abc.Channel[Message]):
 
         Source: the API document, close; RFC 6455 section 7.1.2.
         """
-        self._entered()
         if callback is None and callable(options):
             options, callback = None, cast("Listener", options)
         if callback is None:
@@ -466,7 +471,8 @@ class WebSocket(trio.abc.Channel[Message]):
         except BusinessError as error:
             self._replies.put(callback, error, None)
         else:
-            self._spawn(self._answer, callback, partial(self._see_closed, session))
+            # Not `_see_closed`: when this task is cancelled the program has not given up its close.
+            self._spawn(self._answer, callback, partial(self._joined, session))
         return None
 
     async def _close(self, options: object) -> bool:
@@ -474,6 +480,7 @@ class WebSocket(trio.abc.Channel[Message]):
         return await self._see_closed(self._begin_to_close(options))
 
     def _begin_to_close(self, options: object) -> Session:
+        self._entered()
         checked = close_options(options)
         session = self._session
         if session is None:
@@ -488,10 +495,13 @@ class WebSocket(trio.abc.Channel[Message]):
 
     async def _see_closed(self, session: Session) -> bool:
         try:
-            await session.join()
+            return await self._joined(session)
         except trio.Cancelled:
             await session.aborted()
             raise
+
+    async def _joined(self, session: Session) -> bool:
+        await session.join()
         return True
 
     async def aclose(self) -> None:
