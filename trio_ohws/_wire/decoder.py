@@ -28,6 +28,8 @@ MAX_FRAGMENTS: Final = 1 << 20
 # Read straight into a large frame's own buffer while at least this much of it is missing.
 _WORTH_A_READ: Final = 32768
 
+_NOT_UTF8: Final = "text that is not UTF-8"
+
 _utf8 = codecs.getincrementaldecoder("utf-8")
 
 
@@ -93,10 +95,11 @@ class Decoder:
         """Return the memory for the next bytes. Ask again after anything else may have run."""
         if self._buffer is not None and self._missing >= _WORTH_A_READ:
             return memoryview(self._buffer)[self._filled : self._filled + self._missing]
-        kept = len(self._tail)
-        if kept:
-            self._scratch.area[:kept] = self._tail
-        return self._scratch.view[kept:]
+        tail = self._tail
+        if not tail:
+            return self._scratch.view
+        self._scratch.area[: len(tail)] = tail
+        return self._scratch.view[len(tail) :]
 
     def buffer_updated(self, count: int) -> None:
         """Say that `count` bytes were received into the buffer; `decode` must follow at once."""
@@ -116,34 +119,36 @@ class Decoder:
     def decode(self) -> list[Message]:
         """Return the messages that are complete, up to the next control frame or violation (see `stop`)."""
         messages: list[Message] = []
-        if isinstance(self.stop, Violation):
-            return messages
-        self.stop = None
+        if self.stop is not None:
+            if isinstance(self.stop, Violation):
+                return messages
+            self.stop = None
         source, pos = self._source, 0
         try:
             if self._buffer is not None and not self._missing:
                 self._finish(messages)  # the last read filled the large frame's own buffer
-            while self.stop is None:
+            while True:
                 # A large frame is copied straight out of the area. For small ones a copy of the area as
                 # `bytes` pays: slicing that and decoding the slices is a third faster.
                 if type(source) is memoryview and not self._missing:
-                    if not (len(source) > pos + 1 and source[pos + 1] == 127):
-                        source, pos = bytes(source[pos:]), 0
-                if type(source) is bytes and not self._opcode:
+                    if len(source) < pos + 2 or source[pos + 1] != 127:
+                        source, pos = bytes(source[pos:] if pos else source), 0
+                if not self._opcode and type(source) is bytes:
                     pos = self._whole_frames(source, pos, messages)
-                if pos == len(source) or (after := self._step(source, pos, messages)) < 0:
-                    break
+                if pos == len(source):
+                    self._source = b""
+                    return messages
+                if (after := self._step(source, pos, messages)) < 0:
+                    self._source, self._tail = b"", bytes(source[pos:])
+                    return messages
                 pos = after
+                if self.stop is not None:
+                    break
         except Violation as violation:
             self.stop = violation
         except UnicodeDecodeError:
             self.stop = Violation(1007, "text that is not UTF-8")
-        rest = bytes(source[pos:]) if pos < len(source) else b""
-        if self.stop is None:
-            # Whoever brings bytes takes the tail with them: if there is one still, there were none.
-            self._source, self._tail = b"", self._tail or rest
-        else:
-            self._source = rest
+        self._source = bytes(source[pos:])
         return messages
 
     def _whole_frames(self, chunk: bytes, pos: int, messages: list[Message]) -> int:
@@ -279,6 +284,9 @@ class Decoder:
         if self._opcode == TEXT:
             assert self._utf8 is not None and self._text is not None
             self._text.write(self._utf8.decode(piece))
+            # Half a surrogate (ED A0 to ED BF) may become something in Python, so it waits for more. Not here.
+            if b"\xed\xa0" <= self._utf8.getstate()[0] < b"\xee":
+                raise Violation(1007, _NOT_UTF8)
         elif self._buffer is not None:
             self._buffer[self._filled : self._filled + size] = piece
             self._filled += size
