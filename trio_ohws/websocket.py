@@ -199,6 +199,7 @@ class WebSocket(trio.abc.Channel[Message]):
             await self._context.__aexit__(kind, error, traceback)
         finally:
             self._left = True
+            self._emitter.finish()  # streams may be read elsewhere, and no event will come any more
 
     async def _farewell(self) -> None:
         """The block has ended by itself: there is time."""
