@@ -1,0 +1,21 @@
+"""picows.websockets, the awaiting API on top of picows's core, on uvloop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from picows.websockets import connect
+
+from .client import Client, Job
+from .loops import on_uvloop
+from .pulling import Link, works
+
+
+@asynccontextmanager
+async def open_link(job: Job) -> AsyncIterator[Link]:
+    async with connect(job.url, compression=None) as ws:
+        yield Link(ws.send, ws.recv)
+
+
+CLIENT = Client(on_uvloop, works(open_link))

@@ -1,0 +1,61 @@
+"""The works of a client that awaits each send and each message: all of them but picows's core.
+
+The bound methods are taken once per run, so no peer pays for the sharing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from .client import Job, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An open connection: how it sends this job's payload, and how it waits for a message."""
+
+    send: Callable[[Any], Awaitable[object]]
+    receive: Callable[[], Awaitable[object]]
+
+
+def works(open_link: Callable[[Job], AbstractAsyncContextManager[Link]]) -> dict[str, Work]:
+    """Every kind of work, given a context manager that connects and closes."""
+
+    async def receive(job: Job) -> None:
+        async with open_link(job) as link:
+            next_message = link.receive
+            job.watch.start()
+            await link.send(job.payload)
+            for _ in range(job.count):
+                await next_message()
+            job.watch.stop()
+
+    async def send(job: Job) -> None:
+        async with open_link(job) as link:
+            send_message, payload = link.send, job.payload
+            job.watch.start()
+            for _ in range(job.count):
+                await send_message(payload)
+            await link.receive()
+            job.watch.stop()
+
+    async def echo(job: Job) -> None:
+        async with open_link(job) as link:
+            send_message, next_message, payload = link.send, link.receive, job.payload
+            job.watch.start()
+            for _ in range(job.count):
+                await send_message(payload)
+                await next_message()
+            job.watch.stop()
+
+    async def connect(job: Job) -> None:
+        job.watch.start()
+        for _ in range(job.count):
+            async with open_link(job):
+                pass
+        job.watch.stop()
+
+    return {"receive": receive, "send": send, "echo": echo, "connect": connect}

@@ -1,0 +1,21 @@
+"""trio-websocket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from trio_websocket import open_websocket_url
+
+from .client import Client, Job
+from .loops import on_trio
+from .pulling import Link, works
+
+
+@asynccontextmanager
+async def open_link(job: Job) -> AsyncIterator[Link]:
+    async with open_websocket_url(job.url) as ws:
+        yield Link(ws.send_message, ws.get_message)
+
+
+CLIENT = Client(on_trio, works(open_link))

@@ -1,0 +1,106 @@
+"""A run: every client in turn, round after round, task after task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from .clients.registry import CLIENTS, LIBRARIES, OURS
+from .figures import Entry, Results, Sample
+from .machine import facts
+from .processes import Failed, Server, Worker, cores
+from .workloads import Workload
+
+ATTEMPTS = 4
+
+
+def entries(workloads: Sequence[Workload], clients: Sequence[str]) -> list[list[Entry]]:
+    """What is to be measured, those of one task together: ours in each way asked for, each peer once."""
+    by_task: dict[object, dict[Entry, None]] = {}
+    for workload in workloads:
+        of_task = by_task.setdefault(workload.task, {})
+        for client in clients:
+            of_task[Entry(workload.task, client, workload.way if client == OURS else "")] = None
+    return [list(of_task) for of_task in by_task.values()]
+
+
+class Contest:
+    """Measures workloads with clients.
+
+    Args:
+        seconds: What a sample measures, at least.
+        patience_s: The time that may be spent, in all, on taking samples again that fell into a slow moment.
+        tell: Is given a line of progress at a time.
+    """
+
+    def __init__(
+        self,
+        workloads: Sequence[Workload],
+        clients: Sequence[str],
+        *,
+        rounds: int,
+        seconds: float,
+        patience_s: float,
+        tell: Callable[[str], None],
+    ) -> None:
+        packages = [CLIENTS[client].package for client in clients]
+        self.results = Results(workloads, clients, facts(sorted({*packages, *LIBRARIES})), rounds)
+        self._seconds = seconds
+        self._patience_s = patience_s
+        self._tell = tell
+        self._server_core, self._client_core = cores()
+
+    def run(self) -> Results:
+        """Measure everything; a client that fails is left out, and the reason kept."""
+        results = self.results
+        with ExitStack() as stack:
+            server = stack.enter_context(Server(core=self._server_core))
+            workers = {}
+
+            def start(client: str) -> None:
+                try:
+                    workers[client] = stack.enter_context(Worker(client, server, core=self._client_core))
+                except Failed as failure:
+                    self._fail(CLIENTS[client].title, failure)
+
+            for client in results.clients:
+                start(client)
+            for of_task in entries(results.workloads, [*workers]):
+                remaining = dict.fromkeys(of_task)
+                for number in range(1, results.rounds + 1):
+                    for entry in tuple(remaining):
+                        name = self._name(entry)
+                        self._tell(f"round {number} of {results.rounds}: {name}")
+                        try:
+                            results.add(entry, self._steady_sample(workers[entry.client], entry))
+                        except Failed as failure:
+                            self._fail(name, failure)
+                            del remaining[entry]
+                            if workers[entry.client].ended:
+                                start(entry.client)
+        self._tell("")
+        return results
+
+    @staticmethod
+    def _name(entry: Entry) -> str:
+        task = entry.task
+        return " ".join(
+            filter(None, [f"{CLIENTS[entry.client].title}:", task.kind, task.size_text, entry.way])
+        )
+
+    def _fail(self, name: str, failure: Failed) -> None:
+        self._tell(f"{name}: {failure}\n")
+        self.results.failures[name] = str(failure)
+
+    def _steady_sample(self, worker: Worker, entry: Entry) -> Sample:
+        """The sample of a moment when the machine was as fast as it can be, or the best of a few."""
+        samples: list[Sample] = []
+        while True:
+            begun = time.perf_counter()
+            samples.append(worker.measure(entry, self._seconds))
+            best = min(samples, key=lambda sample: sample.pace_ns)
+            self.results.best_pace_ns = min(self.results.best_pace_ns, best.pace_ns)
+            if not self.results.slow(best) or len(samples) == ATTEMPTS or self._patience_s <= 0:
+                return best
+            self._patience_s -= time.perf_counter() - begun

@@ -1,0 +1,216 @@
+"""Samples, what they come to, and how ours compares."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from .clients.registry import OURS
+from .workloads import BEST, Metric, Target, Task, Workload
+
+UNSTEADY_IQR = 0.15
+"""A figure whose interquartile range is wider than this part of its median is marked `~`."""
+
+SATURATED = 0.9
+"""From this share of busy time on, the server is what was measured; such a figure is marked `s`."""
+
+SLOW_MOMENT = 1.2
+"""A sample is slow, and taken again, if the machine's pace was worse than the run's best by this factor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Whose figure it is: a client doing a task. Peers have one way, the empty one."""
+
+    task: Task
+    client: str
+    way: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One measurement, per operation where it says microseconds."""
+
+    wall_us: float
+    cpu_us: float
+    server_busy: float
+    """The part of the time in which the server used its core."""
+    pace_ns: float
+    """How slow the machine was around it, see `benchmarks.pace`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Several values of one quantity."""
+
+    median: float
+    q1: float
+    q3: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of one or more values."""
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0], values[0], values[0])
+        q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median, q1, q3, min(values), max(values))
+
+    @property
+    def unsteady(self) -> bool:
+        return self.q3 - self.q1 > UNSTEADY_IQR * self.median
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What an entry's samples come to."""
+
+    wall_us: Spread
+    cpu_us: Spread
+    server_busy: float
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Figure:
+        """The figure of one or more samples."""
+        return cls(
+            Spread.of([sample.wall_us for sample in samples]),
+            Spread.of([sample.cpu_us for sample in samples]),
+            statistics.median([sample.server_busy for sample in samples]),
+        )
+
+    def spread(self, metric: Metric) -> Spread:
+        return self.wall_us if metric == "wall" else self.cpu_us
+
+    @property
+    def saturated(self) -> bool:
+        return self.server_busy > SATURATED
+
+    def marks(self, metric: Metric) -> str:
+        """`~` and `s`, where they apply."""
+        return "~" * self.spread(metric).unsteady + "s" * (metric == "wall" and self.saturated)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A target and the ratio that was reached."""
+
+    target: Target
+    ratio: float
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A workload's figures."""
+
+    workload: Workload
+    ours: Figure | None
+    peers: Mapping[str, Figure]
+
+    @property
+    def best(self) -> str | None:
+        """The peer with the smallest median of the workload's metric."""
+        return self._best_by(self.workload.metric)
+
+    def ratio(self, against: str, metric: Metric | None = None) -> float | None:
+        """Ours against a peer or BEST: of rates, or of costs where the workload says so.
+
+        By the workload's own metric or by another; None if either side was not measured.
+        """
+        metric = metric or self.workload.metric
+        name = self._best_by(metric) if against == BEST else against
+        if self.ours is None or name is None or name not in self.peers:
+            return None
+        ours, theirs = (figure.spread(metric).median for figure in (self.ours, self.peers[name]))
+        return ours / theirs if self.workload.cost else theirs / ours
+
+    def _best_by(self, metric: Metric) -> str | None:
+        return min(self.peers, key=lambda name: self.peers[name].spread(metric).median, default=None)
+
+    def verdicts(self) -> list[Verdict]:
+        """The targets whose peer was measured."""
+        found = []
+        for target in self.workload.targets:
+            ratio = self.ratio(target.against)
+            if ratio is not None:
+                met = ratio <= target.bound if self.workload.cost else ratio >= target.bound
+                found.append(Verdict(target, ratio, met))
+        return found
+
+
+@dataclass(slots=True)
+class Results:
+    """A whole run."""
+
+    workloads: Sequence[Workload]
+    clients: Sequence[str]
+    machine: Mapping[str, object]
+    rounds: int
+    samples: dict[Entry, list[Sample]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    """What went wrong, by client, or by client and task."""
+    best_pace_ns: float = float("inf")
+    """The machine at its fastest."""
+
+    def add(self, entry: Entry, sample: Sample) -> None:
+        self.samples.setdefault(entry, []).append(sample)
+
+    def slow(self, sample: Sample) -> bool:
+        """Whether the sample fell into a slow moment of the machine."""
+        return sample.pace_ns > SLOW_MOMENT * self.best_pace_ns
+
+    @property
+    def slow_share(self) -> float:
+        """The part of the samples that did."""
+        samples = [sample for of_entry in self.samples.values() for sample in of_entry]
+        return sum(map(self.slow, samples)) / len(samples) if samples else 0.0
+
+    def figure(self, entry: Entry) -> Figure | None:
+        samples = self.samples.get(entry)
+        return Figure.of(samples) if samples else None
+
+    def row(self, workload: Workload) -> Row:
+        """A workload's row."""
+        peers = {}
+        for name in self.clients:
+            figure = self.figure(Entry(workload.task, name, ""))
+            if name != OURS and figure is not None:
+                peers[name] = figure
+        return Row(workload, self.figure(Entry(workload.task, OURS, workload.way)), peers)
+
+    def rows(self) -> list[Row]:
+        return [self.row(workload) for workload in self.workloads]
+
+    def as_json(self) -> dict[str, object]:
+        """Everything, for other programs; times in microseconds per operation."""
+        return {
+            "machine": self.machine,
+            "rounds": self.rounds,
+            "slow_share": self.slow_share,
+            "failures": self.failures,
+            "workloads": [_row_as_json(row) for row in self.rows()],
+        }
+
+
+def _row_as_json(row: Row) -> dict[str, object]:
+    figures = dict(row.peers)
+    if row.ours is not None:
+        figures = {OURS: row.ours, **figures}
+    workload = row.workload
+    return {
+        "name": workload.name,
+        "title": workload.title,
+        "task": asdict(workload.task),
+        "way": workload.way,
+        "metric": workload.metric,
+        "ratio_of": "costs" if workload.cost else "rates",
+        "best_peer": row.best,
+        "figures": {name: asdict(figure) for name, figure in figures.items()},
+        "ratios": {name: row.ratio(name) for name in row.peers} if row.ours else {},
+        "targets": [
+            {**asdict(verdict.target), "ratio": verdict.ratio, "met": verdict.met}
+            for verdict in row.verdicts()
+        ],
+    }
