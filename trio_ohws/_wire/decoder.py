@@ -284,7 +284,7 @@ class Decoder:
         if self._opcode == TEXT:
             assert self._utf8 is not None and self._text is not None
             self._text.write(self._utf8.decode(piece))
-            # Half a surrogate (ED A0 to ED BF) may become something in Python, so it waits for more. Not here.
+            # Python keeps half a surrogate (ED A0 to ED BF) until a third byte comes: vain patience here.
             if b"\xed\xa0" <= self._utf8.getstate()[0] < b"\xee":
                 raise Violation(1007, _NOT_UTF8)
         elif self._buffer is not None:
