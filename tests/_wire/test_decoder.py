@@ -1,0 +1,819 @@
+"""The decoder: every way of cutting a server's bytes tells the same, and every breach is refused."""
+
+import itertools
+import struct
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import hypothesis
+import pytest
+import wsproto.connection
+import wsproto.events
+from hypothesis import strategies as st
+
+from tests.scripted_peer import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
+from trio_ohws._wire.decoder import MAX_FRAGMENTS, Control, Decoder, Message
+from trio_ohws._wire.frames import Violation, parse_close
+from trio_ohws._wire.scratch import Scratch
+
+LIMIT = 1 << 20
+
+SMALLEST_SCRATCH = 127  # a whole control frame
+
+
+class Verdict(NamedTuple):
+    """What a violation says."""
+
+    code: int
+    reason: str
+
+
+Told = Message | Control | Verdict
+
+
+def drain(decoder: Decoder) -> list[Told]:
+    """Return all that the decoder makes of what it has: messages, control frames, at last a verdict."""
+    told: list[Told] = []
+    while True:
+        told += decoder.decode()
+        stop = decoder.stop
+        if stop is None:
+            return told
+        if isinstance(stop, Violation):
+            return [*told, Verdict(stop.code, stop.reason)]
+        told.append(stop)
+
+
+class Link:
+    """One connection: a server's bytes on their way to a decoder, and all that it told of them."""
+
+    def __init__(self, data: bytes, scratch: Scratch, limit: int = LIMIT) -> None:
+        self.data = data
+        self.scratch = scratch
+        self.decoder = Decoder(scratch, limit)
+        self.told: list[Told] = []
+
+    @property
+    def ended(self) -> bool:
+        """Whether all bytes are read, or the peer was refused."""
+        return not self.data or (bool(self.told) and isinstance(self.told[-1], Verdict))
+
+    def read(self, at_most: int) -> None:
+        """Receive once, and let another connection use the area afterwards."""
+        buffer = self.decoder.get_buffer()
+        count = min(len(buffer), at_most, len(self.data))
+        assert count, "no memory to receive into looks like EOF"
+        buffer[:count] = self.data[:count]
+        self.data = self.data[count:]
+        self.decoder.buffer_updated(count)
+        self.told += drain(self.decoder)
+        self.scratch.area[:] = b"\xff" * len(self.scratch.area)
+
+
+def receive(
+    data: bytes, cuts: Iterable[int] = (), *, scratch: Scratch | None = None, limit: int = LIMIT
+) -> list[Told]:
+    """Return what is told of `data`, read in pieces of at most the sizes of `cuts`, then in full reads."""
+    link = Link(data, scratch or Scratch(), limit)
+    sizes = iter(cuts)
+    while not link.ended:
+        link.read(next(sizes, len(data)))
+    return link.told
+
+
+# Sizes at which the header, the path or the memory changes; and those that make a whole frame just fit.
+EDGES = sorted(
+    {
+        size + offset
+        for size in (125, 127, 256, 32768, 65536, 131072)
+        for offset in (-11, -10, -9, -4, -3, -2, -1, 0, 1, 2, 3, 4, 9, 10, 11)
+    }
+)
+SIZES = st.one_of(st.integers(0, 130), st.sampled_from(EDGES))
+READS = st.lists(st.one_of(st.integers(1, 12), st.sampled_from([*EDGES, 40000])), max_size=30)
+SCRATCHES = st.sampled_from([SMALLEST_SCRATCH, 128, 256, 4096, 32768, 65536, 65546, 262144])
+
+
+@st.composite
+def binaries(draw: st.DrawFn) -> bytes:
+    """A binary payload."""
+    size, seed = draw(SIZES), draw(st.binary(min_size=1, max_size=5))
+    return (seed * size)[:size]
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """A text of about one of the sizes."""
+    size, seed = draw(SIZES), draw(st.text(min_size=1, max_size=5))
+    data = (seed * size).encode()[:size]
+    return data.decode(errors="ignore").ljust(size - len(data) + 1, "a") if size else ""
+
+
+@st.composite
+def controls(draw: st.DrawFn) -> Control:
+    """A ping or a pong."""
+    payload = draw(st.one_of(st.binary(max_size=4), st.sampled_from([b"p" * 124, b"p" * 125])))
+    return Control(draw(st.sampled_from([PING, PONG])), payload)
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[bytes, list[Told]]:
+    """The bytes of a server that keeps the rules, and what is to be told of them."""
+    wire = b""
+    told: list[Told] = []
+    for _ in range(draw(st.integers(1, 5))):
+        if draw(st.integers(0, 4)) == 0:
+            told.append(control := draw(controls()))
+            wire += frame(*control)
+            continue
+        message: Message = draw(st.one_of(texts(), binaries()))
+        payload, opcode = (message.encode(), TEXT) if isinstance(message, str) else (message, BINARY)
+        if draw(st.booleans()):
+            places = sorted(draw(st.lists(st.integers(0, len(payload)), min_size=1, max_size=4)))
+            for start, end in itertools.pairwise([0, *places]):
+                wire += frame(opcode, payload[start:end], fin=False)
+                opcode = CONT
+                for control in draw(st.lists(controls(), max_size=2)):
+                    wire += frame(*control)
+                    told.append(control)
+            payload = payload[places[-1] :]
+        wire += frame(opcode, payload)
+        told.append(message)
+    return wire, told
+
+
+def two_cuts(data: bytes) -> Iterator[tuple[int, ...]]:
+    """Every way of cutting `data` into at most three reads, and single bytes."""
+    yield (1,) * len(data)
+    for first in range(1, len(data) + 1):
+        for second in range(1, len(data) - first + 1):
+            yield first, second
+
+
+# What is told of what arrives
+
+
+@hypothesis.given(conversations(), READS, SCRATCHES)
+def test_cuts_and_memory_do_not_matter(
+    conversation: tuple[bytes, list[Told]], reads: list[int], size: int
+) -> None:
+    """Every way of cutting a conversation, into areas of every size, tells the same."""
+    wire, told = conversation
+
+    assert told == receive(wire, reads, scratch=Scratch(size))
+
+
+@hypothesis.given(
+    st.lists(conversations(), min_size=2, max_size=4),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 70000)), max_size=60),
+    SCRATCHES,
+)
+def test_decoders_share_one_scratch(
+    conversations: list[tuple[bytes, list[Told]]], turns: list[tuple[int, int]], size: int
+) -> None:
+    """Connections that receive in turn into one scratch do not see each other."""
+    scratch = Scratch(size)
+    links = [Link(wire, scratch) for wire, _ in conversations]
+
+    for turn, count in turns:
+        if not (link := links[turn % len(links)]).ended:
+            link.read(count)
+    while running := [link for link in links if not link.ended]:
+        for link in running:
+            link.read(100_000)
+
+    assert [told for _, told in conversations] == [link.told for link in links]
+
+
+SHORT = b"".join(
+    [
+        frame(TEXT, "dé\n\r\n\ufeff"),
+        frame(PING, b"?"),
+        frame(TEXT, b"\xf0\x9f", fin=False),
+        frame(PONG),
+        frame(CONT, b"", fin=False),
+        frame(CONT, b"\x98\x80"),
+        frame(BINARY, b"\x82\x00"),
+        frame(BINARY, b"", fin=False),
+        frame(CONT),
+        frame(TEXT),
+        close_frame(1001, "bye"),
+    ]
+)
+SHORT_TOLD: list[Told] = [
+    "dé\n\r\n\ufeff",
+    Control(PING, b"?"),
+    Control(PONG, b""),
+    "😀",
+    b"\x82\x00",
+    b"",
+    "",
+    Control(CLOSE, b"\x03\xe9bye"),
+]
+
+
+def test_every_cut() -> None:
+    """Each way of cutting a short conversation in two or three tells the same."""
+    for cuts in two_cuts(SHORT):
+        assert SHORT_TOLD == receive(SHORT, cuts, scratch=Scratch(SMALLEST_SCRATCH)), cuts
+
+
+@pytest.mark.parametrize("size", [126, 127, 65535, 65536, 65537])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_every_cut_around_a_long_header(opcode: int, size: int) -> None:
+    """A long form's header may be cut anywhere, with a message before and one behind it."""
+    payload = b"x" * size
+    wire = frame(TEXT, "a") + frame(opcode, payload) + frame(BINARY, b"b")
+
+    for cuts in itertools.product(range(1, 15), range(1, 12)):
+        assert ["a", payload.decode() if opcode == TEXT else payload, b"b"] == receive(wire, cuts), cuts
+
+
+@pytest.mark.parametrize(
+    ("wire", "told"),
+    [
+        (b"\x81\x05\x48\x65\x6c\x6c\x6f", ["Hello"]),
+        (b"\x01\x03\x48\x65\x6c\x80\x02\x6c\x6f", ["Hello"]),
+        (b"\x89\x05\x48\x65\x6c\x6c\x6f", [Control(PING, b"Hello")]),
+        (b"\x82\x7e\x01\x00" + bytes(range(256)), [bytes(range(256))]),
+        (b"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00" + bytes(range(256)) * 256, [bytes(range(256)) * 256]),
+        (b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", [Verdict(1002, "masked frame from a server")]),
+    ],
+    ids=["text", "fragmented text", "ping", "256 bytes", "64 KiB", "a client's text"],
+)
+def test_examples_of_the_rfc(wire: bytes, told: list[Told]) -> None:
+    """The example frames of RFC 6455 section 5.7 mean what it says."""
+    assert told == receive(wire)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 32767, 32768, 65535, 65536, 100_000])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_fast_path_agrees_with_the_general_one(opcode: int, size: int) -> None:
+    """A whole frame and the same payload in fragments become equal messages of the same type."""
+    payload = b"y" * size
+    (fast,) = receive(frame(opcode, payload), scratch=Scratch(262144))
+    (general,) = receive(frame(opcode, b"", fin=False) + frame(CONT, payload), scratch=Scratch(262144))
+
+    assert (str if opcode == TEXT else bytes) is type(fast) is type(general)
+    assert fast == general == (payload.decode() if opcode == TEXT else payload)
+
+
+def test_a_control_frame_ends_the_pass() -> None:
+    """The messages behind a control frame are decoded in the next pass, without another read."""
+    decoder = Decoder(Scratch(), LIMIT)
+    decoder.feed(frame(TEXT, "a") + frame(PING, b"1") + frame(TEXT, "b") + frame(PING, b"2"))
+
+    assert (["a"], Control(PING, b"1")) == (decoder.decode(), decoder.stop)
+    assert (["b"], Control(PING, b"2")) == (decoder.decode(), decoder.stop)
+    assert ([], None) == (decoder.decode(), decoder.stop)
+
+
+def test_decoding_once_more_changes_nothing() -> None:
+    """A pass without new bytes tells nothing and loses nothing, wherever the last one stopped."""
+    for wire in (SHORT, frame(BINARY, b"z" * 40000)):
+        link = Link(wire, Scratch(), LIMIT)
+        while not link.ended:
+            link.read(1 if len(wire) < 100 else 3000)
+
+            assert ([], None) == (link.decoder.decode(), link.decoder.stop)
+        assert (SHORT_TOLD if wire is SHORT else [b"z" * 40000]) == link.told
+
+
+def test_a_read_of_nothing_changes_nothing() -> None:
+    """An update of zero bytes keeps the tail that waits for the rest of a header."""
+    decoder = Decoder(Scratch(), LIMIT)
+    decoder.feed(b"\x81")
+    assert [] == drain(decoder)
+    decoder.get_buffer()
+    decoder.buffer_updated(0)
+    assert [] == drain(decoder)
+    decoder.feed(b"\x01a")
+
+    assert ["a"] == drain(decoder)
+
+
+# Bytes that came with the head
+
+
+@hypothesis.given(conversations(), st.integers(0, 200_000), READS)
+def test_bytes_that_came_with_the_head(
+    conversation: tuple[bytes, list[Told]], place: int, reads: list[int]
+) -> None:
+    """Bytes that are fed come before those that are received, wherever the cut is."""
+    wire, told = conversation
+    link = Link(wire[place:], Scratch(), LIMIT)
+    link.decoder.feed(wire[:place])
+    link.told += drain(link.decoder)
+    sizes = iter(reads)
+    while not link.ended:
+        link.read(next(sizes, len(wire)))
+
+    assert told == link.told
+
+
+@hypothesis.given(conversations(), st.lists(st.integers(1, 70000), max_size=20))
+def test_feeding_everything(conversation: tuple[bytes, list[Told]], sizes: list[int]) -> None:
+    """Feeding piece by piece tells the same as receiving, also without decoding in between."""
+    wire, told = conversation
+    piecewise, at_once = Decoder(Scratch(), LIMIT), Decoder(Scratch(), LIMIT)
+    pieces, rest = [], wire
+    for size in sizes:
+        pieces.append(rest[:size])
+        rest = rest[size:]
+    found = []
+    for piece in [*pieces, rest]:
+        piecewise.feed(piece)
+        found += drain(piecewise)
+        at_once.feed(piece)
+
+    assert told == found == drain(at_once)
+
+
+def test_feeding_behind_a_control_frame() -> None:
+    """What is fed while a control frame stands waits behind what is there already."""
+    decoder = Decoder(Scratch(), LIMIT)
+    decoder.feed(frame(PING) + frame(TEXT, "a") + b"\x81")
+    assert [] == decoder.decode()
+    decoder.feed(b"\x01b")
+
+    assert ["a", "b"] == drain(decoder)
+
+
+# Memory
+
+
+@pytest.mark.parametrize("size", [65536, 70000, 200_000])
+def test_a_large_frame_that_is_all_there(size: int) -> None:
+    """A large binary frame that arrives whole is told once, and what follows it is untouched."""
+    decoder = Decoder(Scratch(1 << 18), LIMIT)
+    payload = b"w" * size
+    decoder.feed(frame(BINARY, payload))
+    assert [payload] == drain(decoder)
+    decoder.feed(frame(BINARY, b"x", fin=False) + frame(CONT, b"y") + frame(TEXT, "z"))
+
+    assert [b"xy", "z"] == drain(decoder)
+
+
+def test_a_large_frame_is_received_in_place() -> None:
+    """While much of a large binary frame is missing, the memory offered is its own buffer, exactly."""
+    scratch = Scratch()
+    decoder = Decoder(scratch, LIMIT)
+    decoder.feed(frame(BINARY, b"v" * 100_000)[:1010])
+    assert [] == drain(decoder)
+
+    offered = []
+    for size in (30000, 30000, 6232, 1):
+        offered.append(len(buffer := decoder.get_buffer()))
+        buffer[:size] = b"v" * size
+        decoder.buffer_updated(size)
+        assert [] == drain(decoder)
+
+    assert [99000, 69000, 39000, 32768] == offered
+    assert 65536 == len(decoder.get_buffer()), "32768 bytes are worth a read, fewer are not"
+
+
+def test_a_large_frame_gives_its_memory_back() -> None:
+    """The buffer of a large frame is the scratch's spare afterwards, whatever a longer spare held before."""
+    scratch = Scratch()
+    scratch.give_back(bytearray(b"\xee" * 300_000))
+
+    assert [b"v" * 100_000] == receive(frame(BINARY, b"v" * 100_000), scratch=scratch)
+    assert 300_000 == len(spare := scratch.lend(1))
+    assert b"v" * 100_000 + b"\xee" == spare[:100_001]
+
+
+def test_an_announced_frame_allocates_no_more_than_the_limit() -> None:
+    """A frame within the limit costs its own size at most; one over it costs nothing, before it arrives."""
+    limit = 1 << 20
+    scratch = Scratch()
+    peaks = []
+    tracemalloc.start()
+    try:
+        for opcode, size in itertools.product((TEXT, BINARY), (limit, limit + 1, (1 << 63) - 1)):
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            receive(struct.pack("!BBQ", 0x80 | opcode, 127, size) + b"x", scratch=scratch, limit=limit)
+            peaks.append(tracemalloc.get_traced_memory()[1] - before)
+    finally:
+        tracemalloc.stop()
+    text, text_over, text_huge, binary, binary_over, binary_huge = peaks
+
+    assert limit <= binary < limit + 200_000
+    assert max(text, text_over, text_huge, binary_over, binary_huge) < 200_000
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_a_million_empty_fragments_take_no_memory(opcode: int) -> None:
+    """Fragments are counted, not kept."""
+    decoder = Decoder(Scratch(), LIMIT)
+    decoder.feed(frame(opcode, fin=False))
+    assert [] == drain(decoder)
+    fragments = frame(CONT, fin=False) * 25_000
+    tracemalloc.start()
+    try:
+        for turn in range(4):  # ten times as many to the million would only be slower
+            decoder.feed(fragments)
+            assert [] == drain(decoder)
+            if not turn:
+                before, _ = tracemalloc.get_traced_memory()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert after - before < 1000
+
+
+def test_a_connection_between_messages_is_idle() -> None:
+    """A decoder is idle where nothing of a message, a header or a control frame is kept."""
+    idle = []
+    decoder = Decoder(Scratch(), LIMIT)
+    for byte in frame(TEXT, "ab") + frame(TEXT, fin=False) + frame(PING, "c") + frame(CONT, "d"):
+        decoder.feed(bytes([byte]))
+        drain(decoder)
+        idle.append(decoder.idle)
+    decoder.feed(frame(PING) + b"\x81")
+    decoder.decode()
+
+    assert [False] * 3 + [True] + [False] * 7 + [True] == idle
+    assert not decoder.idle, "a control frame stands before undecoded bytes"
+
+
+# What is refused
+
+
+def raw(first: int, second: int, rest: bytes = b"") -> bytes:
+    """Return a frame as no server should write it."""
+    return bytes((first, second)) + rest
+
+
+START = frame(TEXT, "a", fin=False)
+"""The first frame of a fragmented message."""
+
+BREACHES = [
+    ("RSV1", raw(0xC1, 1, b"x"), 1002, "reserved bits set"),
+    ("RSV2", raw(0xA2, 1, b"x"), 1002, "reserved bits set"),
+    ("RSV3", raw(0x99, 1, b"x"), 1002, "reserved bits set"),
+    ("RSV in a continuation", START + raw(0xC0, 1, b"x"), 1002, "reserved bits set"),
+    *(
+        (f"opcode {code:#x}", raw(0x80 | code, 0), 1002, f"reserved opcode {code:#x}")
+        for code in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)
+    ),
+    ("reserved opcode in a message", START + raw(0x83, 0), 1002, "reserved opcode 0x3"),
+    ("masked text", raw(0x81, 0x81, b"\0\0\0\0x"), 1002, "masked frame from a server"),
+    ("masked binary, empty", raw(0x82, 0x80, b"\0\0\0\0"), 1002, "masked frame from a server"),
+    ("masked ping", raw(0x89, 0x80, b"\0\0\0\0"), 1002, "masked frame from a server"),
+    ("masked, long", raw(0x82, 0xFE, b"\x01\x00\0\0\0\0" + b"x" * 256), 1002, "masked frame from a server"),
+    ("masked, huge", raw(0x82, 0xFF, b"\0\0\0\0\0\x01\0\0\0\0\0\0"), 1002, "masked frame from a server"),
+    ("ping in fragments", raw(0x09, 0), 1002, "fragmented control frame"),
+    ("pong in fragments", raw(0x0A, 0), 1002, "fragmented control frame"),
+    ("Close in fragments", raw(0x08, 0), 1002, "fragmented control frame"),
+    ("ping of 126 bytes", raw(0x89, 126, b"\0\x7e" + b"x" * 126), 1002, "control frame over 125 bytes"),
+    ("ping of 65536 bytes", raw(0x89, 127, b"\0\0\0\0\0\1\0\0"), 1002, "control frame over 125 bytes"),
+    ("ping of 5 bytes, long form", raw(0x89, 126, b"\0\5xxxxx"), 1002, "control frame over 125 bytes"),
+    ("text inside text", START + frame(TEXT, "b"), 1002, "new message inside a fragmented one"),
+    ("binary inside text", START + frame(BINARY, "b"), 1002, "new message inside a fragmented one"),
+    (
+        "text inside binary",
+        frame(BINARY, fin=False) + frame(TEXT),
+        1002,
+        "new message inside a fragmented one",
+    ),
+    ("fragments inside text", START + START, 1002, "new message inside a fragmented one"),
+    ("continuation of nothing", frame(CONT, "b"), 1002, "continuation of no message"),
+    ("continuation of nothing, to go on", frame(CONT, "b", fin=False), 1002, "continuation of no message"),
+    ("continuation of what ended", START + frame(CONT) + frame(CONT), 1002, "continuation of no message"),
+    ("0 in 16 bits", raw(0x81, 126, b"\0\0"), 1002, "length not in its shortest form"),
+    ("125 in 16 bits", raw(0x82, 126, b"\0\x7d" + b"x" * 125), 1002, "length not in its shortest form"),
+    (
+        "5 in 16 bits, continued",
+        START + raw(0x80, 126, b"\0\5xxxxx"),
+        1002,
+        "length not in its shortest form",
+    ),
+    ("0 in 63 bits", raw(0x82, 127, bytes(8)), 1002, "length not in its shortest form, or over 63 bits"),
+    (
+        "65535 in 63 bits",
+        raw(0x81, 127, (65535).to_bytes(8, "big")),
+        1002,
+        "length not in its shortest form, or over 63 bits",
+    ),
+    ("64 bits", raw(0x82, 127, b"\x80" + bytes(7)), 1002, "length not in its shortest form, or over 63 bits"),
+    ("all 64 bits", raw(0x81, 127, b"\xff" * 8), 1002, "length not in its shortest form, or over 63 bits"),
+    ("63 bits", raw(0x82, 127, b"\x7f" + b"\xff" * 7), 1009, "message over 1048576 bytes"),
+    ("text that is Latin-1", frame(TEXT, b"caf\xe9"), 1007, "text that is not UTF-8"),
+    ("text that ends within a character", frame(TEXT, b"\xf0\x9f\x98"), 1007, "text that is not UTF-8"),
+    ("long text that is binary", frame(TEXT, b"x" * 200 + b"\xff"), 1007, "text that is not UTF-8"),
+    ("fragments that are no text", START + frame(CONT, b"\xff"), 1007, "text that is not UTF-8"),
+    ("fragments that end early", START + frame(CONT, b"\xc3"), 1007, "text that is not UTF-8"),
+    (
+        "fragments that end empty",
+        START + frame(CONT, b"\xc3", fin=False) + frame(CONT),
+        1007,
+        "text that is not UTF-8",
+    ),
+    (
+        "a broken character around a ping",
+        frame(TEXT, b"\xc3", fin=False) + frame(PONG) + frame(CONT, b"("),
+        1007,
+        "text that is not UTF-8",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("wire", "code", "reason"), [row[1:] for row in BREACHES], ids=[row[0] for row in BREACHES]
+)
+def test_breaches_are_refused(wire: bytes, code: int, reason: str) -> None:
+    """A breach is refused with its code, after all that came before it, and nothing after it is told."""
+    before = frame(BINARY, "1") + frame(PING, "2") + frame(TEXT, "3")
+    told: list[Told] = [b"1", Control(PING, b"2"), "3"]
+    if frame(PONG) in wire:
+        told.append(Control(PONG, b""))
+    if wire.startswith(START + frame(CONT)):
+        told.append("a")
+    data = before + wire + frame(TEXT, "never told") + bytes(200)
+    ways = [(), (1,) * len(data), *((cut,) for cut in range(1, len(before + wire)))]
+
+    for cuts in ways:
+        assert [*told, Verdict(code, reason)] == receive(data, cuts), cuts
+
+
+def test_nothing_is_told_after_a_verdict() -> None:
+    """The verdict stands, however much is fed and decoded after it."""
+    decoder = Decoder(Scratch(), LIMIT)
+    decoder.feed(frame(TEXT, "a") + raw(0x83, 0) + frame(TEXT, "b"))
+    assert ["a"] == decoder.decode()
+    verdict = decoder.stop
+    decoder.feed(frame(TEXT, "c"))
+
+    assert ([], verdict) == (decoder.decode(), decoder.stop)
+    assert isinstance(verdict, Violation)
+
+
+@pytest.mark.parametrize("wire", [b"\xc1\x7f", b"\x83\x7e", b"\x81\xff", b"\x09\x7f", b"\x00\x7f"])
+def test_two_bytes_are_enough(wire: bytes) -> None:
+    """What the first two bytes are guilty of is refused before the length is there."""
+    (verdict,) = receive(wire, (1, 1))
+
+    assert isinstance(verdict, Verdict)
+    assert 1002 == verdict.code
+
+
+@pytest.mark.parametrize("limit", [0, 1, 50, 124, 125, 126, 127, 1000, 32768, 65535, 65536, 100_000])
+def test_the_limit_of_a_message(limit: int) -> None:
+    """A message of exactly the limit is told; one byte more is 1009, by the header alone."""
+    over = Verdict(1009, f"message over {limit} bytes")
+    full = b"x" * limit
+    half = limit // 2
+    more = limit + 1
+
+    def announced(opcode: int, size: int) -> bytes:
+        wire = frame(opcode, b"x" * size)
+        return wire[: len(wire) - size]
+
+    for cuts in ((), (1,) * 20, (3, 40000)):
+        assert [full.decode(), full] == receive(frame(TEXT, full) + frame(BINARY, full), cuts, limit=limit)
+        assert ["", over] == receive(frame(TEXT) + announced(TEXT, more), cuts, limit=limit)
+        assert [b"", over] == receive(frame(BINARY) + announced(BINARY, more), cuts, limit=limit)
+        for opcode, whole in ((TEXT, full.decode()), (BINARY, full)):
+            first = frame(opcode, full[:half], fin=False) + frame(PING)
+            pinged = Control(PING, b"")
+            fits = first + frame(CONT, full[half:]) + frame(opcode)
+
+            assert [pinged, whole, whole[:0]] == receive(fits, cuts, limit=limit)
+            assert [pinged, over] == receive(first + announced(CONT, more - half), cuts, limit=limit)
+            assert [pinged, over] == receive(
+                first + frame(CONT, full[half:], fin=False) + announced(CONT, 1), cuts, limit=limit
+            )
+
+
+def test_the_limit_counts_bytes() -> None:
+    """A text's limit is that of its UTF-8, not of its characters."""
+    assert ["😀"] == receive(frame(TEXT, "😀"), limit=4)
+    assert [Verdict(1009, "message over 3 bytes")] == receive(frame(TEXT, "😀"), limit=3)
+
+
+def test_the_limit_does_not_count_control_frames() -> None:
+    """Control frames have their own limit, which the RFC sets."""
+    assert [Control(PING, b"p" * 125)] == receive(frame(PING, b"p" * 125), limit=0)
+
+
+def test_a_breach_counts_before_the_limit() -> None:
+    """A length that is malformed is 1002 though it is over the limit too."""
+    told = receive(raw(0x82, 127, b"\xff" * 8), limit=10)
+
+    assert [Verdict(1002, "length not in its shortest form, or over 63 bits")] == told
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_the_limit_of_fragments(monkeypatch: pytest.MonkeyPatch, opcode: int) -> None:
+    """A message may have `MAX_FRAGMENTS` frames; one more is 1009. Each message is counted afresh."""
+    monkeypatch.setattr("trio_ohws._wire.decoder.MAX_FRAGMENTS", 4)
+    start, goes_on, end = frame(opcode, "a", fin=False), frame(CONT, fin=False) + frame(PONG), frame(CONT)
+    message = "a" if opcode == TEXT else b"a"
+    pong = Control(PONG, b"")
+
+    over = Verdict(1009, "message of over 4 fragments")
+
+    assert [pong, pong, message] * 3 == receive((start + goes_on * 2 + end) * 3)
+    assert [pong, pong, pong, over] == receive(start + goes_on * 3 + end)
+
+
+def test_a_million_fragments_are_allowed() -> None:
+    """The limit of fragments is above any that an honest server needs."""
+    assert MAX_FRAGMENTS >= 1_000_000
+
+
+# Text
+
+# RFC 3629 section 4: what may follow a first byte, in the second place, and how many follow in all.
+SECOND_BYTES = {
+    **{first: (range(0x80, 0xC0), 1) for first in range(0xC2, 0xE0)},
+    0xE0: (range(0xA0, 0xC0), 2),
+    **{first: (range(0x80, 0xC0), 2) for first in (*range(0xE1, 0xED), 0xEE, 0xEF)},
+    0xED: (range(0x80, 0xA0), 2),
+    0xF0: (range(0x90, 0xC0), 3),
+    **{first: (range(0x80, 0xC0), 3) for first in (0xF1, 0xF2, 0xF3)},
+    0xF4: (range(0x80, 0x90), 3),
+}
+
+
+def announced_text(size: int) -> Decoder:
+    """Return a decoder that has seen the header of a text of `size` bytes, and "é"."""
+    decoder = Decoder(Scratch(256), LIMIT)
+    decoder.feed(raw(0x81, size, "é".encode()))
+    assert [] == drain(decoder)
+    return decoder
+
+
+def fails_at(data: bytes) -> int | None:
+    """Return at which byte an arriving text is refused, if it is."""
+    decoder = announced_text(100)
+    for place, byte in enumerate(data):
+        decoder.feed(bytes([byte]))
+        if told := drain(decoder):
+            assert [Verdict(1007, "text that is not UTF-8")] == told
+            return place
+    return None
+
+
+def test_the_first_byte_of_a_character() -> None:
+    """Each byte that begins no character is refused when it arrives: 80 to C1, and from F5."""
+    for first in range(256):
+        assert (None if first < 0x80 or first in SECOND_BYTES else 0) == fails_at(bytes([first])), hex(first)
+
+
+def test_the_second_byte_of_a_character() -> None:
+    """Overlong forms, surrogates and what is above U+10FFFF are refused at the second byte."""
+    for first, (allowed, _) in SECOND_BYTES.items():
+        for second in range(256):
+            expected = None if second in allowed else 1
+
+            assert expected == fails_at(bytes([first, second])), (hex(first), hex(second))
+
+
+@pytest.mark.parametrize("first", SECOND_BYTES, ids=hex)
+def test_the_later_bytes_of_a_character(first: int) -> None:
+    """A character that breaks off is refused at the byte that should have gone on."""
+    seconds, more = SECOND_BYTES[first]
+    for second in (seconds[0], seconds[-1]):
+        for place in range(2, more + 1):
+            begun = bytes([first, second]) + b"\x80" * (place - 2)
+            for byte in (0x00, 0x41, 0x7F, 0x80, 0xBF, 0xC0, 0xC3, 0xFF):
+                expected = None if 0x80 <= byte < 0xC0 else place
+
+                assert expected == fails_at(begun + bytes([byte])), begun
+
+
+@pytest.mark.parametrize("size", [100, 70000])
+def test_text_fails_inside_its_frame(size: int) -> None:
+    """Bad UTF-8 is found in the read that brings it, far from the end of frame and message."""
+    wire = frame(TEXT, b"a" * size, fin=False)
+    start = len(wire) - size
+    link = Link(wire[: start + 10] + b"\xed\xa0", Scratch())
+    link.read(start + 11)
+    assert [] == link.told
+    link.read(1)
+
+    assert [Verdict(1007, "text that is not UTF-8")] == link.told
+
+
+@hypothesis.given(st.text(min_size=1, max_size=20), st.data())
+def test_characters_may_be_split_anywhere(text: str, data: st.DataObject) -> None:
+    """A character may be spread over fragments, with pings between, and over reads."""
+    wire, opcode = b"", TEXT
+    for byte in text.encode():
+        wire += frame(opcode, bytes([byte]), fin=False) + frame(PING) * data.draw(st.integers(0, 1))
+        opcode = CONT
+    told = receive(wire + frame(CONT), data.draw(READS))
+
+    assert [text] == [event for event in told if not isinstance(event, Control)]
+
+
+@hypothesis.given(st.binary(max_size=40), st.booleans(), READS)
+def test_any_bytes_as_text(payload: bytes, fragmented: bool, reads: list[int]) -> None:
+    """Any bytes at all are the text that Python's strict decoder makes of them, or 1007."""
+    wire = frame(TEXT, payload)
+    if fragmented:
+        wire = frame(TEXT, payload[:5], fin=False) + frame(CONT, payload[5:])
+    told: list[Told]
+    try:
+        told = [payload.decode()]
+    except UnicodeDecodeError:
+        told = [Verdict(1007, "text that is not UTF-8")]
+
+    assert told == receive(wire, reads)
+
+
+# Against a foreign decoder
+
+
+def ask_wsproto(wire: bytes) -> list[Message | Control | tuple[str, int]]:
+    """Return what wsproto's client makes of a server's bytes."""
+    connection = wsproto.connection.Connection(wsproto.connection.CLIENT)
+    connection.receive_data(wire)
+    told: list[Message | Control | tuple[str, int]] = []
+    text, data = "", b""
+    for event in connection.events():
+        match event:
+            case wsproto.events.TextMessage():
+                text += event.data
+                if event.message_finished:
+                    told.append(text)
+                    text = ""
+            case wsproto.events.BytesMessage():
+                data += event.data
+                if event.message_finished:
+                    told.append(data)
+                    data = b""
+            case wsproto.events.Ping():
+                told.append(Control(PING, bytes(event.payload)))
+            case wsproto.events.Pong():
+                told.append(Control(PONG, bytes(event.payload)))
+            case wsproto.events.CloseConnection():
+                closed = connection.state is wsproto.connection.ConnectionState.REMOTE_CLOSING
+                told.append(("closed" if closed else "refused", int(event.code)))
+                break
+    return told
+
+
+def ask_ours(wire: bytes, reads: list[int]) -> list[Message | Control | tuple[str, int]]:
+    """Return what we make of them, as far as wsproto tells it."""
+    told: list[Message | Control | tuple[str, int]] = []
+    for event in receive(wire, reads):
+        if isinstance(event, Verdict):
+            told.append(("refused", event.code))
+        elif isinstance(event, Control) and event.opcode == CLOSE:
+            try:
+                told.append(("closed", parse_close(event.payload)[0]))
+            except Violation as violation:
+                told.append(("refused", violation.code))
+            break
+        else:
+            told.append(event)
+    return told
+
+
+PIECES = st.sampled_from(
+    [
+        *(b"", b"Hello", "dé".encode(), b"\xf0\x9f", b"\x98\x80", b"\xed\xa0\x80", b"\xff"),
+        *(b"x" * 125, b"x" * 126, b"y" * 65536),
+    ]
+)
+CLOSES = st.sampled_from(
+    [
+        *(b"", b"\x03", b"\x03\xe8bye", b"\x03\xe8\xff"),
+        *(struct.pack("!H", code) for code in (0, 999, 1000, 1004, 1005, 1011, 1016, 3000, 4999, 5000)),
+    ]
+)
+
+
+@st.composite
+def soups(draw: st.DrawFn) -> bytes:
+    """The bytes of a server that knows frames, but not the rules of the RFC."""
+    rarely = st.sampled_from([False] * 15 + [True])
+    wire = b""
+    for _ in range(draw(st.integers(1, 6))):
+        opcode = draw(st.sampled_from([CONT, CONT, CONT, TEXT, TEXT, BINARY, PING, PONG, CLOSE]))
+        if draw(rarely):
+            opcode = draw(st.integers(0, 15))
+        payload = draw(CLOSES if opcode == CLOSE else PIECES)
+        final = draw(st.booleans()) if opcode < 8 else not draw(rarely)
+        one = bytearray(frame(opcode, payload, fin=final))
+        if draw(rarely):
+            one[0] |= draw(st.sampled_from([0x10, 0x20, 0x40]))
+        if draw(rarely):
+            one[1:2] = bytes([126]) + struct.pack("!H", one[1])
+        elif draw(rarely):
+            one[1] |= 0x80
+            one += b"\0\0\0\0"
+        wire += one
+    return wire
+
+
+@hypothesis.settings(max_examples=200)
+@hypothesis.given(soups(), READS)
+def test_wsproto_agrees(wire: bytes, reads: list[int]) -> None:
+    """Of any sequence of frames, wsproto tells the same messages, control frames and verdict."""
+    assert ask_wsproto(wire) == ask_ours(wire, reads)
