@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from trio_ohws import create_websocket
+from trio_ohws.policy import Policy
 from trio_ohws.settings import Settings
 
 SIZES = ["max_message_size", "send_buffer", "fragment_size"]
 SECONDS = ["connect_timeout", "close_timeout", "goodbye_timeout", "ping_interval", "ping_timeout"]
 
 TAKEN: list[tuple[str, object]] = [
+    ("policy", None),
+    ("policy", Policy()),
     ("max_message_size", 1),
     ("max_message_size", 1 << 40),
     ("fragment_size", None),
@@ -32,6 +35,7 @@ WRONG_TYPE: list[tuple[str, object, str]] = [
     *((name, 1.0, f"{name} must be an int, not float") for name in SIZES),
     *((name, True, f"{name} must be an int, not bool") for name in SIZES),
     *((name, "1", f"{name} must be an int, not str") for name in SIZES),
+    ("policy", {}, "policy must be a Policy, or None, not dict"),
     ("max_message_size", None, "max_message_size must be an int, not NoneType"),
     ("send_buffer", None, "send_buffer must be an int, not NoneType"),
     ("receive_buffer", 256, "receive_buffer must be a pair (messages, bytes), or None"),
@@ -63,6 +67,7 @@ OUT_OF_RANGE: list[tuple[str, object, str]] = [
 def test_the_defaults_are_those_of_the_design() -> None:
     """Whoever sets nothing gets the documented sizes and times."""
     expected = {
+        "policy": None,
         "max_message_size": 16 * 1024 * 1024,
         "fragment_size": None,
         "receive_buffer": (256, 4 * 1024 * 1024),

@@ -6,6 +6,7 @@ from trio_ohws.events.queue import QueueStatistics
 from trio_ohws.events.stream import EventStream
 from trio_ohws.nursery.state import State
 from trio_ohws.options import ClientCert, HttpProxy, WebSocketCloseOptions, WebSocketRequestOptions
+from trio_ohws.policy import Policy
 from trio_ohws.websocket import Statistics, WebSocket, create_websocket, open_websocket
 
 __version__ = "0.1.0"
@@ -20,6 +21,7 @@ __all__ = [
     "EventStream",
     "HttpProxy",
     "OpenResult",
+    "Policy",
     "QueueStatistics",
     "ResponseHeaders",
     "State",

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from trio_ohws.policy import Policy
+
 __all__ = ["Settings"]
 
 MAX_MESSAGE_SIZE = 16 << 20
@@ -19,6 +21,7 @@ class Settings:
         ValueError: a value is out of range.
     """
 
+    policy: Policy | None = None
     max_message_size: int = MAX_MESSAGE_SIZE
     fragment_size: int | None = None
     receive_buffer: tuple[int, int] | None = RECEIVE_BUFFER
@@ -30,6 +33,8 @@ class Settings:
     ping_timeout: float | None = 30
 
     def __post_init__(self) -> None:
+        if self.policy is not None:
+            _check_policy(self.policy)
         _check_size("max_message_size", self.max_message_size, 1)
         _check_size("send_buffer", self.send_buffer, 1)
         if self.fragment_size is not None:
@@ -44,6 +49,11 @@ class Settings:
                 _check_seconds(name, seconds)
         if self.ping_interval == 0:
             raise ValueError("ping_interval must be above 0 seconds; None turns pings off")
+
+
+def _check_policy(value: object) -> None:
+    if not isinstance(value, Policy):
+        raise TypeError(f"policy must be a Policy, or None, not {type(value).__name__}")
 
 
 def _check_size(name: str, value: object, least: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NoReturn, Self, TypedDict, Unpack, cast,
 
 import trio
 
-from trio_ohws._dial.dial import dial
+from trio_ohws._dial.dial import dial as dial_server
 from trio_ohws._dial.tls import check_files
 from trio_ohws._wire.frames import BINARY, TEXT
 from trio_ohws.errors import CONNECTION_EXISTS, PARAMETER_ERROR, UNKNOWN_ERROR, BusinessError, EndOfMessages, failure
@@ -31,6 +31,7 @@ from trio_ohws.options import (
     request_options,
     subprotocols,
 )
+from trio_ohws.policy import UNRESTRICTED, Policy
 from trio_ohws.settings import Settings
 from trio_ohws.url import WebSocketURL, parse_url
 
@@ -80,6 +81,7 @@ class Statistics:
 class _Settings(TypedDict, total=False):
     """The settings of `create_websocket`, by name."""
 
+    policy: Policy | None
     max_message_size: int
     fragment_size: int | None
     receive_buffer: tuple[int, int] | None
@@ -95,6 +97,7 @@ def create_websocket(**settings: Unpack[_Settings]) -> "WebSocket":
     """Make a socket, to be entered with ``async with``.
 
     Args:
+        policy: what the socket is allowed to reach; None (the default) for everything.
         max_message_size: bytes of payload that a message may have, at least 1; the peer gets Close 1009 for
             a larger one. Default 16 MiB.
         fragment_size: bytes of the pieces in which `message` callbacks get a message, at least 4; the API
@@ -163,9 +166,10 @@ class WebSocket(trio.abc.Channel[Message]):
     Source: the API document, WebSocket.
     """
 
-    def __init__(self, settings: Settings | None = None, *, dial: Dial = dial) -> None:
+    def __init__(self, settings: Settings | None = None, *, dial: Dial | None = None) -> None:
         self._settings = settings or Settings()
-        self._dial = dial
+        self._policy = self._settings.policy or UNRESTRICTED
+        self._dial = dial or partial(dial_server, policy=self._policy)
         self._emitter = Emitter(self._settings.fragment_size, self._overflowed)
         self._context: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
@@ -274,8 +278,9 @@ class WebSocket(trio.abc.Channel[Message]):
 
         Raises:
             BusinessError: 401, an argument is wrong; 2302001, the URL; 2302002, a certificate file does not
-                exist; 2302003, this socket is connecting, open or closing; 201, the operating system does
-                not permit it; 2302999, anything else, with the HTTP status (or "0") as `data`.
+                exist; 2302003, this socket is connecting, open or closing; 201, the policy or the operating
+                system does not permit it; 2302998, the policy does not allow this host, or its address;
+                2302999, anything else, with the HTTP status (or "0") as `data`.
             RuntimeError: the socket is not entered, or was left.
 
         If cancelled:
@@ -308,7 +313,10 @@ class WebSocket(trio.abc.Channel[Message]):
         checked = request_options(options)
         headers = request_headers(checked)
         protocols = subprotocols(checked)
+        if isinstance(url, str):  # anything else is 401, which comes before 201
+            self._policy.check_permission()
         target = parse_url(url)
+        self._policy.check_host(target.host)
         check_files(checked)
         if self._session is not None and self._session.state is not State.CLOSED:
             raise failure(CONNECTION_EXISTS, f"this socket is {self._session.state}")
@@ -346,8 +354,9 @@ class WebSocket(trio.abc.Channel[Message]):
             True means queued, in order; `flush` tells when it is with the operating system.
 
         Raises:
-            BusinessError: 401, `data` is of another type, or text with lone surrogates; 2302999, the socket
-                is not open (`AlreadyClosed` if we closed it, `ConnectionLost` if the peer or the link did).
+            BusinessError: 401, `data` is of another type, or text with lone surrogates; 201, the policy
+                does not permit it; 2302999, the socket is not open (`AlreadyClosed` if we closed it,
+                `ConnectionLost` if the peer or the link did).
             RuntimeError: the socket is not entered.
 
         If cancelled:
@@ -361,7 +370,7 @@ class WebSocket(trio.abc.Channel[Message]):
         self._check_callback(callback)
         try:
             frame = _frame_of(data)
-            self._open_outbox().send(*frame)
+            self._outbox_to_send().send(*frame)
         except BusinessError as error:
             self._replies.put(callback, error, None)
         else:
@@ -377,7 +386,7 @@ class WebSocket(trio.abc.Channel[Message]):
         opcode, payload = _frame_of(data)
         session = self._session
         if session is None or session.outbox is None or not session.outbox.offer(opcode, payload):
-            await self._open_outbox().turn()
+            await self._outbox_to_send().turn()
             self._open_outbox().send(opcode, payload)
         return True
 
@@ -397,8 +406,14 @@ class WebSocket(trio.abc.Channel[Message]):
         opcode, payload = _frame_of(data)
         session = self._session
         if session is None or session.outbox is None or not session.outbox.offer(opcode, payload):
-            self._open_outbox()
+            self._outbox_to_send()
             raise trio.WouldBlock
+
+    def _outbox_to_send(self) -> Outbox:
+        """Return where to queue a message: `_open_outbox`, for which sending needs the permission."""
+        self._entered()
+        self._policy.check_permission()
+        return self._open_outbox()
 
     def _open_outbox(self) -> Outbox:
         """Return where to queue, or raise why that cannot be."""
@@ -453,8 +468,8 @@ class WebSocket(trio.abc.Channel[Message]):
             awaited. It returns when the connection has ended, after at most twice ``close_timeout``.
 
         Raises:
-            BusinessError: 401, code or reason may not be sent; 2302999, the socket is not connected, or is
-                closing already.
+            BusinessError: 401, code or reason may not be sent; 201, the policy does not permit it; 2302999,
+                the socket is not connected, or is closing already.
             RuntimeError: the socket is not entered.
 
         If cancelled:
@@ -483,6 +498,7 @@ class WebSocket(trio.abc.Channel[Message]):
     def _begin_to_close(self, options: object) -> Session:
         self._entered()
         checked = close_options(options)
+        self._policy.check_permission()
         session = self._session
         if session is None:
             raise _never_connected()

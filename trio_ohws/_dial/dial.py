@@ -10,6 +10,7 @@ import trio
 from trio_ohws._dial.tls import client_context, start_tls
 from trio_ohws.errors import PERMISSION_DENIED, UNKNOWN_ERROR, BusinessError, failure
 from trio_ohws.options import HttpProxy, WebSocketRequestOptions
+from trio_ohws.policy import UNRESTRICTED, Policy
 from trio_ohws.url import WebSocketURL
 
 __all__ = ["dial"]
@@ -24,7 +25,9 @@ _TROUBLES: Final = {
 }
 
 
-async def dial(url: WebSocketURL, options: WebSocketRequestOptions) -> trio.abc.Stream:
+async def dial(
+    url: WebSocketURL, options: WebSocketRequestOptions, policy: Policy = UNRESTRICTED
+) -> trio.abc.Stream:
     """Connect to the server that a URL names.
 
     Addresses are tried as RFC 6555 has it (happy eyeballs). There is no timeout: the caller has one for the
@@ -33,6 +36,7 @@ async def dial(url: WebSocketURL, options: WebSocketRequestOptions) -> trio.abc.
     Args:
         url: A checked URL.
         options: Checked options, of which ``ca_path``, ``client_cert`` and ``proxy`` matter here.
+        policy: What judges the addresses; that it allows the host was checked before.
 
     Returns:
         A ``trio.SocketStream`` for ``ws://``, a ``trio.SSLStream`` after its handshake for ``wss://``.
