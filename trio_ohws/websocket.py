@@ -370,7 +370,7 @@ class WebSocket(trio.abc.Channel[Message]):
         self._check_callback(callback)
         try:
             frame = _frame_of(data)
-            self._outbox_to_send().send(*frame)
+            self._outbox_to_send().offer(*frame, always=True)
         except BusinessError as error:
             self._replies.put(callback, error, None)
         else:
@@ -387,7 +387,7 @@ class WebSocket(trio.abc.Channel[Message]):
         session = self._session
         if session is None or session.outbox is None or not session.outbox.offer(opcode, payload):
             await self._outbox_to_send().turn()
-            self._open_outbox().send(opcode, payload)
+            self._open_outbox().offer(opcode, payload, always=True)
         return True
 
     def send_nowait(self, data: Data) -> None:

@@ -56,22 +56,19 @@ class Violation(Exception):
 
 def encode(opcode: int, payload: bytes | memoryview) -> bytes:
     """Return one whole, final, masked frame."""
-    size = len(payload)
     mask = new_mask()
-    if size < 126:
-        return _SHORT[opcode][size] + mask + apply_mask(payload, mask)
-    return _header(opcode, size) + mask + apply_mask(payload, mask)
+    size = len(payload)
+    header = _SHORT[opcode][size] if size < 126 else _long_header(opcode, size)
+    return header + mask + apply_mask(payload, mask)
 
 
 def encode_parts(opcode: int, payload: bytes | memoryview) -> tuple[bytes, bytes]:
-    """Return the frame in two parts, so that a payload over `COPY_LIMIT` is copied only by the masking."""
+    """Return a frame over `COPY_LIMIT` in two parts, so that its payload is copied only by the masking."""
     mask = new_mask()
-    return _header(opcode, len(payload)) + mask, apply_mask(payload, mask)
+    return _long_header(opcode, len(payload)) + mask, apply_mask(payload, mask)
 
 
-def _header(opcode: int, size: int) -> bytes:
-    if size < 126:
-        return _SHORT[opcode][size]
+def _long_header(opcode: int, size: int) -> bytes:
     if size < 65536:
         return _MEDIUM(FIN | opcode, MASKED | 126, size)
     return _LARGE(FIN | opcode, MASKED | 127, size)

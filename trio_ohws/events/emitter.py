@@ -236,19 +236,20 @@ class Emitter:
 
         If there is a rest, or something is `held`, the reader has to `settle` before it goes on.
         """
-        if self.held or self._has_backlog():
-            return start
-        only = self._only
-        if only is not None:
+        if (only := self._only) is not None:
             rest = iter(messages[start:] if start else messages)
             for value in rest:
                 if (result := only(None, value)) is not None:
                     _refuse_coroutine(result, only)
                 if self._only is not only:
                     break
+            else:
+                return len(messages)
             start = len(messages) - length_hint(rest)
         elif self._inbox_only and self._inbox is not None:
             return self._inbox.fill(messages, start)
+        if self.held or self._has_backlog():
+            return start
         for index in range(start, len(messages)):
             if self._discarding:
                 break
@@ -276,6 +277,7 @@ class Emitter:
                 queue.put(value)
         if self._has_backlog():
             await self.drain()
+        self._plan()
 
     async def drain(self) -> None:
         """Hand the inbox over to the callbacks, while there are any: the streams had these messages.
@@ -293,12 +295,13 @@ class Emitter:
                         queue, value = self._drained.popleft()
                         queue.put(value)
                 if not self._inbox or not self.pushing:
-                    return
+                    break
                 try:
                     self._tell_pieces(self._inbox.pop(), self._drained)
                 except BaseException:
                     self.stop()
                     raise
+        self._plan()
 
     def _has_backlog(self) -> bool:
         if self._discarding:
@@ -310,7 +313,7 @@ class Emitter:
         callbacks = self._callbacks["message"]
         self._only = None
         self._inbox_only = False
-        if self._discarding or self._callbacks["dataEnd"]:
+        if self._discarding or self.held or self._has_backlog() or self._callbacks["dataEnd"]:
             return
         if self._streams["message"] or self._streams["dataEnd"]:
             return

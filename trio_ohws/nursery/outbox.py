@@ -95,20 +95,22 @@ class Outbox:
 
     # Putting
 
-    def offer(self, opcode: int, payload: bytes | memoryview) -> bool:
-        """Queue a message as one frame, if that is admitted now; False if not, and nothing was queued."""
-        if self.refusing or self.queued >= self.limit or self._line:
-            return False
-        self.send(opcode, payload)
-        return True
+    def offer(self, opcode: int, payload: bytes | memoryview, *, always: bool = False) -> bool:
+        """Queue a message as one frame, if that is admitted now; False if not, and nothing was queued.
 
-    def send(self, opcode: int, payload: bytes | memoryview) -> None:
-        """Queue a message as one frame, whatever the limit."""
+        Args:
+            opcode: TEXT or BINARY.
+            payload: not masked yet.
+            always: whatever the limit, and whoever waits.
+        """
+        if not always and (self.refusing or self.queued >= self.limit or self._line):
+            return False
         self.messages += 1
         if len(payload) > COPY_LIMIT:
             self.put_parts(encode_parts(opcode, payload))
         else:
             self.put(encode(opcode, payload))
+        return True
 
     def put(self, frame: bytes) -> None:
         """Queue a whole frame, whatever the limit; drop it if the outbox is dead."""
@@ -141,11 +143,12 @@ class Outbox:
         self.written += sent
         if sent < len(data):
             self._queue.append(data[sent:])
-            self.queued += len(data) - sent
+            self.queued = len(data) - sent
+            self._burst = True
             if self._parked is not None:
                 self._wake()
-        elif self._marks:
-            self._reach()
+        if self._marks or self._line or self._room is not None:
+            self._progress()
 
     def hold(self) -> None:
         """The reader begins a pass: gather what its callbacks send, without waking the writer."""
@@ -154,20 +157,18 @@ class Outbox:
     def release(self) -> None:
         """The reader's pass, and with it a burst, is over: write what was gathered."""
         self._holding = False
-        if self._failure is not None or self._in_hand:
+        if self._in_hand or self._failure is not None:
             return
-        if not self._queue:
-            self._burst = False
-        elif self.queued <= _WRITE_SIZE:
-            data = self._queue[0] if len(self._queue) == 1 else b"".join(self._queue)
-            self._queue.clear()
+        if self.queued > _WRITE_SIZE:
+            if self._parked is not None:
+                self._wake()
+            return
+        self._burst = False
+        if queue := self._queue:
+            data = queue[0] if len(queue) == 1 else b"".join(queue)
+            queue.clear()
             self.queued = 0
             self._write_now(data)
-            if self._failure is None:
-                self._burst = bool(self._queue)
-                self._progress()
-        elif self._parked is not None:
-            self._wake()
 
     # Waiting
 
