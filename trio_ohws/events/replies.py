@@ -1,14 +1,13 @@
 """The callbacks that were handed to a method, called in the order of the calls."""
 
 import inspect
-import sys
-from typing import Any
+from collections import deque
 
 import trio
 
 from trio_ohws.events.emitter import Spawn
 from trio_ohws.events.model import Listener
-from trio_ohws.events.queue import BoundedQueue
+from trio_ohws.events.queue import TURN
 
 __all__ = ["Replies", "reply"]
 
@@ -21,7 +20,7 @@ async def reply(callback: Listener, error: BaseException | None, value: object) 
 
 
 class Replies:
-    """Calls callbacks one after the other in one task, which begins with the first.
+    """Calls callbacks one after the other, in a task that lives while there are any.
 
     A callback is never called before the method that got it has returned.
 
@@ -29,28 +28,29 @@ class Replies:
         spawn: starts the task.
     """
 
-    __slots__ = ("_queue", "_running", "_spawn")
+    __slots__ = ("_running", "_spawn", "_steps", "_waiting")
 
     def __init__(self, spawn: Spawn) -> None:
         self._spawn = spawn
         self._running = False
-        self._queue: BoundedQueue[tuple[Listener, BaseException | None, Any]] = BoundedQueue(sys.maxsize, 1)
+        self._steps = 0
+        self._waiting: deque[tuple[Listener, BaseException | None, object]] = deque()
 
     def put(self, callback: Listener, error: BaseException | None, value: object) -> None:
         """Have `callback` called."""
-        self._queue.put((callback, error, value))
         if not self._running:
-            self._running = True
             self._spawn(self._run)
-
-    def end(self) -> None:
-        """Let the task end when it is through."""
-        self._queue.end()
+            self._running = True
+        self._waiting.append((callback, error, value))
 
     async def _run(self) -> None:
-        while True:
-            try:
-                item = await self._queue.receive()
-            except trio.EndOfChannel:
-                return
-            await reply(*item)
+        try:
+            while self._waiting:
+                self._steps += 1
+                if self._steps % TURN:
+                    await trio.lowlevel.checkpoint_if_cancelled()
+                else:
+                    await trio.lowlevel.checkpoint()
+                await reply(*self._waiting.popleft())
+        finally:
+            self._running = False
