@@ -1,0 +1,114 @@
+"""The API document's complete example, against a server that echoes."""
+
+import sys
+from functools import partial
+from typing import Final
+
+import trio
+from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
+
+from trio_ohws.errors import BusinessError
+from trio_ohws.events.model import CloseResult, Message, OpenResult, ResponseHeaders
+from trio_ohws.websocket import WebSocket, create_websocket
+
+__all__ = ["DEMO_S", "demo"]
+
+DEMO_S: Final = 10.0  # seconds that the demo may take
+
+_OPTIONS: Final = {
+    "header": {"name1": "value1", "name2": "value2", "name3": "value3"},
+    "protocol": "my-protocol",
+}
+
+
+async def demo(url: str | None, seconds: float) -> int:
+    """Run the example against `url`, or against a server of our own; return the exit status."""
+    if url is not None:
+        return await _Demo(url).run(seconds)
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(partial(serve_websocket, _echo, "127.0.0.1", 0, ssl_context=None))
+        print(f"echo server    ws://127.0.0.1:{server.port}")
+        status = await _Demo(f"ws://127.0.0.1:{server.port}/demo").run(seconds)
+        nursery.cancel_scope.cancel()
+    return status
+
+
+async def _echo(request: WebSocketRequest) -> None:
+    """The server: sends back whatever comes."""
+    connection = await request.accept(subprotocol=next(iter(request.proposed_subprotocols), None))
+    try:
+        while True:
+            await connection.send_message(await connection.get_message())
+    except ConnectionClosed:
+        pass
+
+
+class _Demo:
+    """One run: the listeners, and what they found."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._trouble = ""
+        self._over = trio.Event()
+
+    async def run(self, seconds: float) -> int:
+        started = trio.current_time()
+        with trio.move_on_after(seconds) as limit:
+            async with create_websocket() as ws:
+                self._listen(ws)
+                ws.connect(self._url, _OPTIONS, self._connected)
+                await self._over.wait()
+        if limit.cancelled_caught:
+            self._trouble = f"nothing more came within {seconds:g} s"
+        if self._trouble:
+            print(f"demo failed: {self._trouble}", file=sys.stderr)
+            return 1
+        figures = ws.statistics()
+        print(
+            f"figures        {figures.messages_sent} messages sent, {figures.messages_received} received, "
+            f"{figures.bytes_sent} bytes out, {figures.bytes_received} bytes in after the handshake, "
+            f"round trip {(figures.latency or 0) * 1e3:.2f} ms, all in {trio.current_time() - started:.3f} s"
+        )
+        return 0
+
+    def _listen(self, ws: WebSocket) -> None:
+        def on_open(_: None, value: OpenResult) -> None:
+            print(f"open           {value.status} {value.message!r}, subprotocol {ws.subprotocol!r}")
+            ws.send("Hello, server!", partial(self._told, "send"))
+
+        async def on_message(_: None, value: Message) -> None:
+            print(f"message        {value!r}")
+            if value == "bye":
+                ws.close(partial(self._told, "close"))
+            else:
+                print(f"ping           answered within {await ws.ping() * 1e3:.2f} ms")
+                await ws.send("bye")
+
+        ws.on("headerReceive", self._headers)
+        ws.on("open", on_open)
+        ws.on("message", on_message)
+        ws.on("dataEnd", lambda: print("dataEnd"))
+        ws.on("error", self._error)
+        ws.on("close", self._closed)
+
+    def _headers(self, headers: ResponseHeaders) -> None:
+        print(f"headerReceive  {', '.join(headers)}")
+
+    def _connected(self, error: BusinessError | None, _: bool | None) -> None:
+        if error is None:
+            print("connect        success")
+        else:
+            self._trouble = str(error)
+            self._over.set()
+
+    def _told(self, what: str, error: BusinessError | None, _: bool | None) -> None:
+        print(f"{what:<14} {'success' if error is None else error}")
+
+    def _error(self, error: BusinessError) -> None:
+        print(f"error          {error.to_dict()}")
+
+    def _closed(self, _: None, value: CloseResult) -> None:
+        print(f"close          {value.code} {value.reason!r}, {'clean' if value.clean else 'not clean'}")
+        if value.code != 1000:
+            self._trouble = f"the connection ended with {value.code} {value.reason!r}"
+        self._over.set()
