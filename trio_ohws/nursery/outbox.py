@@ -234,7 +234,9 @@ class Outbox:
         """
         position = self.position
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self._failure is None and self.written < position:
+        if self._failure is not None:
+            raise self.lost()  # what was queued then is dropped, and does not count as queued now
+        if self.written < position:
             event = trio.Event()
             entry = (position, event.set)
             self._marks.append(entry)
@@ -253,9 +255,8 @@ class Outbox:
     async def run(self) -> None:
         """Write what is queued, for ever: the one task that waits for the transport."""
         while self._failure is None:
-            while not self._queue or self._holding:
-                if not self._queue:
-                    self._burst = self._holding
+            while not self._queue:
+                self._burst = False
                 self._parked = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._abort)
             buffers, size = self._take()
@@ -280,7 +281,7 @@ class Outbox:
         buffers: list[bytes] = []
         small: list[bytes] = []
         size = 0
-        while queue and size < _WRITE_SIZE:
+        while queue and size < _WRITE_SIZE - COPY_LIMIT:
             data = queue.popleft()
             size += len(data)
             if len(data) <= COPY_LIMIT:
