@@ -34,7 +34,7 @@ __all__ = [
     "open_websocket",
 ]
 
-createWebSocket = create_websocket  # noqa: N816  # OHOS's name
+createWebSocket = create_websocket  # OHOS's name
 
 for _name in __all__:
     # The public name is the one to be seen in reprs, tracebacks and docs.

@@ -1,19 +1,25 @@
 """The facade: OpenHarmony's `webSocket` API, in Trio's grammar."""
 
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Literal, NoReturn, Self, TypedDict, Unpack, cast, overload
+from typing import Any, Final, NoReturn, Self, TypedDict, Unpack, cast, overload
 
 import trio
 
 from trio_ohws._dial.dial import dial as dial_server
 from trio_ohws._dial.tls import check_files
 from trio_ohws._wire.frames import BINARY, TEXT
-from trio_ohws.errors import CONNECTION_EXISTS, PARAMETER_ERROR, UNKNOWN_ERROR, BusinessError, EndOfMessages, failure
+from trio_ohws.errors import (
+    CONNECTION_EXISTS,
+    PARAMETER_ERROR,
+    UNKNOWN_ERROR,
+    BusinessError,
+    EndOfMessages,
+    failure,
+)
 from trio_ohws.events.emitter import MAX_BYTES, Emitter
 from trio_ohws.events.model import CloseResult, EventName, Listener, Message, ResponseHeaders
 from trio_ohws.events.queue import OVERFLOWS, TURN, BoundedQueue, Overflow, QueueStatistics
@@ -255,7 +261,9 @@ class WebSocket(trio.abc.Channel[Message]):
     # connect
 
     @overload
-    def connect(self, url: str, options: RequestOptions = None, callback: None = None) -> Coroutine[Any, Any, bool]: ...
+    def connect(
+        self, url: str, options: RequestOptions = None, callback: None = None
+    ) -> Coroutine[Any, Any, bool]: ...
     @overload
     def connect(self, url: str, options: Listener, callback: None = None) -> None: ...
     @overload
@@ -305,7 +313,9 @@ class WebSocket(trio.abc.Channel[Message]):
         await trio.lowlevel.checkpoint_if_cancelled()
         return await self._establish(*self._prepare(url, options))
 
-    def _prepare(self, url: object, options: object) -> tuple[Session, Callable[[], Awaitable[trio.abc.Stream]]]:
+    def _prepare(
+        self, url: object, options: object
+    ) -> tuple[Session, Callable[[], Awaitable[trio.abc.Stream]]]:
         """Check everything, in the documented order, and take the socket: from here on it is connecting."""
         self._entered()
         if self._leaving:
@@ -541,7 +551,7 @@ class WebSocket(trio.abc.Channel[Message]):
 
     # Events
 
-    def on(self, type: EventName, callback: Listener) -> None:  # noqa: A002  # OHOS's name
+    def on(self, type: EventName, callback: Listener) -> None:
         """Register a callback for an event.
 
         Several may be registered; they are called in order, and one that is registered twice is called
@@ -561,7 +571,7 @@ class WebSocket(trio.abc.Channel[Message]):
         """
         self._emitter.on(type, callback)
 
-    def once(self, type: EventName, callback: Listener) -> None:  # noqa: A002  # OHOS's name
+    def once(self, type: EventName, callback: Listener) -> None:
         """Register a callback for the next event only; otherwise as `on`.
 
         Args:
@@ -575,7 +585,7 @@ class WebSocket(trio.abc.Channel[Message]):
         """
         self._emitter.on(type, callback, once=True)
 
-    def off(self, type: EventName, callback: Listener | None = None) -> None:  # noqa: A002  # OHOS's name
+    def off(self, type: EventName, callback: Listener | None = None) -> None:
         """Take a callback off an event, or all of them.
 
         Args:
@@ -592,7 +602,7 @@ class WebSocket(trio.abc.Channel[Message]):
 
     def subscribe(
         self,
-        type: EventName,  # noqa: A002  # OHOS's name
+        type: EventName,
         *,
         max_items: int = 256,
         max_bytes: int = MAX_BYTES,
@@ -676,7 +686,9 @@ class WebSocket(trio.abc.Channel[Message]):
                 "a 'message' callback gets the messages: take it off, or use subscribe('message') beside it"
             )
         if session.inbox is None:
-            raise RuntimeError("receive_buffer=None discards what nobody listens to: there is nothing to receive")
+            raise RuntimeError(
+                "receive_buffer=None discards what nobody listens to: there is nothing to receive"
+            )
         return session.inbox
 
     # The rest

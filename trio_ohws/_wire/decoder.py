@@ -130,9 +130,8 @@ class Decoder:
             while True:
                 # A large frame is copied straight out of the area. For small ones a copy of the area as
                 # `bytes` pays: slicing that and decoding the slices is a third faster.
-                if type(source) is memoryview and not self._missing:
-                    if len(source) < pos + 2 or source[pos + 1] != 127:
-                        source, pos = bytes(source[pos:] if pos else source), 0
+                if type(source) is memoryview and not self._large_next(source, pos):
+                    source, pos = bytes(source[pos:] if pos else source), 0
                 if not self._opcode and type(source) is bytes:
                     pos = self._whole_frames(source, pos, messages)
                 if pos == len(source):
@@ -182,6 +181,9 @@ class Decoder:
                 break
             pos = end
         return pos
+
+    def _large_next(self, source: memoryview, pos: int) -> bool:
+        return self._missing > 0 or (len(source) > pos + 1 and source[pos + 1] == 127)
 
     def _step(self, source: bytes | memoryview, pos: int, messages: list[Message]) -> int:
         """Take in a frame, or what is there of it; return the next position, or -1 for want of bytes."""
@@ -282,7 +284,8 @@ class Decoder:
         piece = source[pos:end]
         size = end - pos
         if self._opcode == TEXT:
-            assert self._utf8 is not None and self._text is not None
+            assert self._utf8 is not None
+            assert self._text is not None
             self._text.write(self._utf8.decode(piece))
             # Python keeps half a surrogate (ED A0 to ED BF) until a third byte comes: vain patience here.
             if b"\xed\xa0" <= self._utf8.getstate()[0] < b"\xee":
@@ -300,7 +303,8 @@ class Decoder:
     def _finish(self, messages: list[Message]) -> None:
         """The message is complete."""
         if self._opcode == TEXT:
-            assert self._utf8 is not None and self._text is not None
+            assert self._utf8 is not None
+            assert self._text is not None
             self._utf8.decode(b"", True)
             messages.append(self._text.getvalue())
             self._utf8 = self._text = None

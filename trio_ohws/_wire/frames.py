@@ -81,7 +81,7 @@ def server_frame(opcode: int, payload: bytes) -> bytes:
 
 def may_be_sent(code: int) -> bool:
     """Tell whether a Close frame may carry `code` (RFC 6455 section 7.4, and the registry: 1012 to 1014)."""
-    return 1000 <= code < 1015 and code not in (1004, 1005, 1006) or 3000 <= code < 5000
+    return (1000 <= code < 1015 and code not in (1004, 1005, 1006)) or 3000 <= code < 5000
 
 
 def close_payload(code: int, reason: str = "") -> bytes:

@@ -71,7 +71,9 @@ def _values(head: ResponseHead, name: str) -> list[str]:
 
 def _printable(text: str) -> str:
     """The peer's words, fit for a log: short, and nothing that moves a cursor."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:80])
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:80]
+    )
 
 
 def canonical_head(key: bytes, subprotocol: str | None) -> bytes:

@@ -12,7 +12,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0, 1 if it failed, 2 if it was used wrongly, 130 for Ctrl-C."""
+    """Run the command; return 0, 1 if it failed, 2 if it was used wrongly, 130 for Ctrl-C."""
     parser = argparse.ArgumentParser(
         prog="trio-ohws", description="OpenHarmony's WebSocket client, on Trio, at the command line."
     )
@@ -22,9 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="run the API document's complete example and print each event",
         description="Run the API document's complete example against an echo server, and print each event.",
     )
-    verb.add_argument("--url", help="an echo server's URL; without it, one is started on a free loopback port")
     verb.add_argument(
-        "--timeout", type=_seconds, default=DEMO_S, metavar="SECONDS", help="give up then (default %(default)g)"
+        "--url", help="an echo server's URL; without it, one is started on a free loopback port"
+    )
+    verb.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=DEMO_S,
+        metavar="SECONDS",
+        help="give up then (default %(default)g)",
     )
     options = parser.parse_args(arguments)
     try:

@@ -212,7 +212,7 @@ class Emitter:
             self._leave("message", stream)
 
     def finish(self) -> None:
-        """The socket is being left: streams and async callbacks end once they are through with their queue."""
+        """The socket is being left: streams and async callbacks end with the last of their queue."""
         self._finished = True
         for name in EVENT_NAMES:
             for stream in self._streams[name]:

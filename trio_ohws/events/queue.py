@@ -88,9 +88,7 @@ class BoundedQueue(Generic[T]):
 
     def statistics(self) -> QueueStatistics:
         """Return what is in it now, its limits and its losses."""
-        return QueueStatistics(
-            len(self._items), self._size, self._max_items, self._max_bytes, self._dropped
-        )
+        return QueueStatistics(len(self._items), self._size, self._max_items, self._max_bytes, self._dropped)
 
     # The producer's side
 

@@ -14,7 +14,16 @@ from typing import Final, Protocol
 import trio
 
 from trio_ohws._wire.decoder import Control, Decoder, Message
-from trio_ohws._wire.frames import CLOSE, PING, PONG, Violation, close_payload, encode, parse_close, server_frame
+from trio_ohws._wire.frames import (
+    CLOSE,
+    PING,
+    PONG,
+    Violation,
+    close_payload,
+    encode,
+    parse_close,
+    server_frame,
+)
 from trio_ohws._wire.http1 import HeadParser, MalformedHead, ResponseHead
 from trio_ohws._wire.upgrade import Refusal, canonical_head, check_answer, request_key
 from trio_ohws.events.emitter import Emitter
@@ -209,7 +218,7 @@ class DataPlane(trio.abc.Stream):
         self._outbox.hold()
         try:
             return self._emitter.deliver(messages, start)
-        except BaseException as fault:  # the user's, from a callback: the session's to raise
+        except BaseException as fault:  # noqa: BLE001  # the user's; raised in the socket's nursery, at the end
             self._owner.faulted(fault)
             return len(messages)
         finally:

@@ -22,7 +22,7 @@ class Link(Protocol):
         """Queue an empty ping."""
 
 
-async def keep_alive(link: Link, over: trio.Event, interval: float | None, timeout: float | None) -> bool:
+async def keep_alive(link: Link, over: trio.Event, interval: float | None, patience: float | None) -> bool:
     """Watch `link` until `over`; False if the peer did not answer a ping in time.
 
     Any inbound byte is a sign of life. Time during which the reader is parked does not count.
@@ -31,7 +31,7 @@ async def keep_alive(link: Link, over: trio.Event, interval: float | None, timeo
         link: what is watched.
         over: ends the watch.
         interval: seconds of silence after which a ping is sent; None for no pings.
-        timeout: seconds of silence after the ping from which on the link counts as dead; None for never.
+        patience: seconds of silence after the ping from which on the link counts as dead; None for never.
     """
     if interval is None:
         await over.wait()
@@ -44,9 +44,9 @@ async def keep_alive(link: Link, over: trio.Event, interval: float | None, timeo
             # due then is due no sooner than a whole interval after that.
             pinged_at, due = None, now + interval
         elif pinged_at is not None and link.heard_at <= pinged_at:
-            if timeout is not None and now >= pinged_at + timeout:
+            if patience is not None and now >= pinged_at + patience:
                 return False
-            due = pinged_at + (interval if timeout is None else timeout)
+            due = pinged_at + (interval if patience is None else patience)
         else:
             if now >= link.heard_at + interval:
                 link.send_ping()

@@ -162,7 +162,9 @@ class Session:
         else:
             limit = self._settings.close_timeout
             ending = _Ending(code, reason, "local", limit, limit)
-        assert self._tasks is not None and self._connection is not None and self._plane is not None
+        assert self._tasks is not None
+        assert self._connection is not None
+        assert self._plane is not None
         self._plane.closing = True
         self._end(ending)
         self._tasks.start_soon(self._connection.aclose, code, reason or None)
@@ -383,7 +385,7 @@ class Session:
             self._emitter.begin(self.inbox)
             self._emitter.emit("headerReceive", self.headers)
             self._emitter.emit("open", OpenResult(plane.head.status, plane.head.reason))
-        except BaseException as fault:
+        except BaseException as fault:  # noqa: BLE001  # raised in the socket's nursery, at the end
             self.faulted(fault)
         plane.release()
 
@@ -396,7 +398,8 @@ class Session:
     async def _part(self, transport: Transport) -> None:
         """Bring the closing handshake to its end, or the time for it."""
         ending = self._ending
-        assert ending is not None and self.outbox is not None
+        assert ending is not None
+        assert self.outbox is not None
         if ending.by == "link":
             return
         with trio.move_on_after(ending.within_s):
@@ -458,7 +461,7 @@ class Session:
     def _tell(self, name: str, value: object) -> None:
         try:
             self._emitter.emit(name, value)
-        except BaseException as fault:
+        except BaseException as fault:  # noqa: BLE001  # raised in the socket's nursery, by _release
             self._faults.append(fault)
 
     def _release(self) -> None:
