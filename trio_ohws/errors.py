@@ -97,7 +97,7 @@ class _KnownEnd(BusinessError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(UNKNOWN_ERROR, _explained(UNKNOWN_ERROR, detail))
-        self.args = (detail,)
+        self.args: tuple[str] = (detail,)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.args[0]!r})"

@@ -187,7 +187,9 @@ class WebSocket(trio.abc.Channel[Message]):
         self._steps = 0  # of send, see TURN
 
     def __repr__(self) -> str:
-        return f"<trio_ohws.WebSocket {self.state}{f' {self._url}' if self._url else ''}>"
+        # Without path and query, where tokens travel.
+        server = f" {self._url}".removesuffix(self._url.target) if self._url else ""
+        return f"<trio_ohws.WebSocket {self.state}{server}>"
 
     # Lifetime
 

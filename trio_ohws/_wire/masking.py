@@ -11,8 +11,9 @@ _BLOCK = 1024
 _cut = struct.Struct("4s" * _BLOCK).unpack
 _keys: list[bytes] = []
 
-# A forked child must not repeat the keys that its parent is going to use.
-os.register_at_fork(after_in_child=_keys.clear)
+# A forked child must not repeat the keys that its parent is going to use. Windows has no fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keys.clear)
 
 
 def new_mask() -> bytes:

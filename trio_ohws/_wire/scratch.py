@@ -20,8 +20,8 @@ class Scratch:
     SPARE_LIMIT = 4 << 20  # bytes of a spare buffer that is worth keeping
 
     def __init__(self, size: int = 65536) -> None:
-        self.area = bytearray(size)
-        self.view = memoryview(self.area)
+        self.area: bytearray = bytearray(size)
+        self.view: memoryview = memoryview(self.area)
         self._spare: bytearray | None = None
 
     def lend(self, size: int) -> bytearray:

@@ -35,7 +35,7 @@ __all__ = ["DataPlane", "Owner"]
 
 SLOW_CONSUMER_S: Final = 30.0
 
-logger = logging.getLogger("trio_ohws")
+logger: Final = logging.getLogger("trio_ohws")
 
 
 class Owner(Protocol):
@@ -92,14 +92,14 @@ class DataPlane(trio.abc.Stream):
         self._draining = False
         self.head: ResponseHead | None = None  # the answer, as the server sent it
         self.subprotocol: str | None = None
-        self.pings = Pings(outbox)
+        self.pings: Pings = Pings(outbox)
         self.closing = False  # close() was called
-        self.close_queued = trio.Event()  # our Close frame is in the outbox
-        self.heard_at = trio.current_time()  # when bytes last arrived, or the reader last came back to listen
+        self.close_queued: trio.Event = trio.Event()  # our Close frame is in the outbox
+        self.heard_at: float = trio.current_time()  # when bytes last arrived, or the reader last came back to listen
         self.parked_since: float | None = None  # the reader waits for a consumer
-        self.parked_total = 0.0
-        self.messages = 0
-        self.bytes = 0
+        self.parked_total: float = 0.0
+        self.messages: int = 0
+        self.bytes: int = 0
 
     # What the session does
 

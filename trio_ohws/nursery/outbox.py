@@ -61,18 +61,18 @@ class Outbox:
 
     def __init__(self, transport: Transport, limit: int, on_dead: Callable[[], object]) -> None:
         self._transport = transport
-        self.limit = limit
+        self.limit: int = limit
         self._on_dead = on_dead
-        self.queued = 0  # bytes, those in the writer's hand included
-        self.written = 0  # bytes since the beginning
-        self.messages = 0  # data frames since the beginning
+        self.queued: int = 0  # bytes, those in the writer's hand included
+        self.written: int = 0  # bytes since the beginning
+        self.messages: int = 0  # data frames since the beginning
         self._queue: deque[bytes] = deque()
         self._burst = False  # gather; true whenever something is queued or in the writer's hand
         self._holding = False  # the reader is in a pass, and will write at its end
         self._in_hand = False
         self._parked: trio.lowlevel.Task | None = None  # the writer, with nothing to do
         self._failure: BaseException | None = None
-        self.refusing = True  # data frames are not, or not yet, or no longer admitted
+        self.refusing: bool = True  # data frames are not, or not yet, or no longer admitted
         self._line: deque[_Place] = deque()
         self._room: trio.Event | None = None  # what the reader waits for
         self._marks: deque[tuple[int, Callable[[], object]]] = deque()

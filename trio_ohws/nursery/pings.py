@@ -16,8 +16,8 @@ class _Ping:
     __slots__ = ("answered", "latency", "sent_at")
 
     def __init__(self) -> None:
-        self.sent_at = trio.current_time()
-        self.answered = trio.Event()
+        self.sent_at: float = trio.current_time()
+        self.answered: trio.Event = trio.Event()
         self.latency: float | None = None
 
     def written(self) -> None:

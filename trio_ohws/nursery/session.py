@@ -134,10 +134,10 @@ class Session:
         self.inbox: BoundedQueue[Message] | None = None
         if settings.receive_buffer is not None:
             self.inbox = BoundedQueue(*settings.receive_buffer)
-        self.state = State.CONNECTING
-        self.headers = ResponseHeaders()
+        self.state: State = State.CONNECTING
+        self.headers: ResponseHeaders = ResponseHeaders()
         self.result: CloseResult | None = None
-        self.ended = trio.Event()
+        self.ended: trio.Event = trio.Event()
 
     # The socket's side
 
