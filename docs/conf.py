@@ -47,6 +47,17 @@ def show_public_bases(
     bases[:] = [base for base in bases if not base.__module__.startswith("trio_ohws.")]
 
 
+HANDED_OUT = {"trio_ohws.WebSocket", "trio_ohws.MessageBatches", "trio_ohws.EventStream"}
+"""Classes that a reader is given, and never constructs."""
+
+
+def hide_constructors(  # Sphinx's own list of arguments
+    _app: Sphinx, what: str, name: str, _obj: object, _options: object, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """Show no constructor where a function is what makes the object."""
+    return ("", "") if what == "class" and name in HANDED_OUT else None
+
+
 def find_public_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element
 ) -> Element | None:
@@ -64,6 +75,7 @@ def setup(app: Sphinx) -> None:
     """Connect what is defined here."""
     app.connect("missing-reference", find_public_name)
     app.connect("autodoc-process-bases", show_public_bases)
+    app.connect("autodoc-process-signature", hide_constructors)
 
 
 html_theme = "furo"

@@ -7,7 +7,8 @@ from trio_ohws.events.stream import EventStream
 from trio_ohws.nursery.state import State
 from trio_ohws.options import ClientCert, HttpProxy, WebSocketCloseOptions, WebSocketRequestOptions
 from trio_ohws.policy import Policy
-from trio_ohws.websocket import Statistics, WebSocket, create_websocket, open_websocket
+from trio_ohws.settings import WebSocketSettings
+from trio_ohws.websocket import MessageBatches, Statistics, WebSocket, create_websocket, open_websocket
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,7 @@ __all__ = [
     "EndOfMessages",
     "EventStream",
     "HttpProxy",
+    "MessageBatches",
     "OpenResult",
     "Policy",
     "QueueStatistics",
@@ -29,6 +31,7 @@ __all__ = [
     "WebSocket",
     "WebSocketCloseOptions",
     "WebSocketRequestOptions",
+    "WebSocketSettings",
     "createWebSocket",
     "create_websocket",
     "open_websocket",

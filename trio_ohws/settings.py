@@ -2,14 +2,30 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypedDict
 
 from trio_ohws.policy import Policy
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "WebSocketSettings"]
 
 MAX_MESSAGE_SIZE = 16 << 20
 RECEIVE_BUFFER = (256, 4 << 20)
 SEND_BUFFER = 256 << 10
+
+
+class WebSocketSettings(TypedDict, total=False):
+    """The settings of `create_websocket`, by name."""
+
+    policy: Policy | None
+    max_message_size: int
+    fragment_size: int | None
+    receive_buffer: tuple[int, int] | None
+    send_buffer: int
+    connect_timeout: float
+    close_timeout: float
+    goodbye_timeout: float
+    ping_interval: float | None
+    ping_timeout: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, TypedDict, Unpack, cast, overload
+from typing import Any, Final, NoReturn, Self, Unpack, cast, overload
 
 import trio
 
@@ -38,7 +38,7 @@ from trio_ohws.options import (
     subprotocols,
 )
 from trio_ohws.policy import UNRESTRICTED, Policy
-from trio_ohws.settings import Settings
+from trio_ohws.settings import Settings, WebSocketSettings
 from trio_ohws.url import WebSocketURL, parse_url
 
 __all__ = ["Statistics", "WebSocket", "create_websocket", "open_websocket"]
@@ -84,22 +84,7 @@ class Statistics:
     latency: float | None
 
 
-class _Settings(TypedDict, total=False):
-    """The settings of `create_websocket`, by name."""
-
-    policy: Policy | None
-    max_message_size: int
-    fragment_size: int | None
-    receive_buffer: tuple[int, int] | None
-    send_buffer: int
-    connect_timeout: float
-    close_timeout: float
-    goodbye_timeout: float
-    ping_interval: float | None
-    ping_timeout: float | None
-
-
-def create_websocket(**settings: Unpack[_Settings]) -> "WebSocket":
+def create_websocket(**settings: Unpack[WebSocketSettings]) -> "WebSocket":
     """Make a socket, to be entered with ``async with``.
 
     Args:
@@ -134,7 +119,7 @@ def create_websocket(**settings: Unpack[_Settings]) -> "WebSocket":
 
 @asynccontextmanager
 async def open_websocket(
-    url: str, options: RequestOptions = None, **settings: Unpack[_Settings]
+    url: str, options: RequestOptions = None, **settings: Unpack[WebSocketSettings]
 ) -> AsyncIterator["WebSocket"]:
     """Make a socket and connect it, for ``async with``: `create_websocket` and `connect` in one.
 
@@ -270,6 +255,8 @@ class WebSocket(trio.abc.Channel[Message]):
     def connect(self, url: str, options: Listener, callback: None = None) -> None: ...
     @overload
     def connect(self, url: str, options: RequestOptions, callback: Listener) -> None: ...
+    @overload
+    def connect(self, url: str, options: RequestOptions = None, *, callback: Listener) -> None: ...
 
     def connect(
         self, url: str, options: RequestOptions | Listener = None, callback: Listener | None = None
@@ -462,6 +449,8 @@ class WebSocket(trio.abc.Channel[Message]):
     def close(self, options: Listener, callback: None = None) -> None: ...
     @overload
     def close(self, options: CloseOptions, callback: Listener) -> None: ...
+    @overload
+    def close(self, options: CloseOptions = None, *, callback: Listener) -> None: ...
 
     def close(
         self, options: CloseOptions | Listener = None, callback: Listener | None = None
@@ -749,7 +738,7 @@ class WebSocket(trio.abc.Channel[Message]):
 
     @property
     def state(self) -> State:
-        """Where the socket stands: "idle", "connecting", "open", "closing" or "closed"."""
+        """Where the socket stands, one of "idle", "connecting", "open", "closing" and "closed"."""
         return State.IDLE if self._session is None else self._session.state
 
     @property
