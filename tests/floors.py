@@ -14,6 +14,7 @@ FLOORS = {
     "errors": 0,
     "options": 1,
     "url": 1,
+    "proxy_server": 1,
     "policy": 1,
     "settings": 1,
     "_wire": 2,

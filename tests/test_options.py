@@ -66,10 +66,10 @@ REFUSED_REQUEST = [
     ({"clientCert": {**CERT, "keyPassword": "\ud800"}}, "contains the lone surrogate U+D800"),
     ({"clientCert": {**CERT, "keyPasswort": "x"}}, "did you mean 'keyPassword'?"),
     ({"clientCert": {**CERT, "key_path": "k"}}, "'key_path' ('keyPath') is given in both spellings"),
-    ({"proxy": "sytem"}, "'proxy' must be 'system', 'no-proxy' or HttpProxy; did you mean 'system'?"),
+    ({"proxy": "sytem"}, "'proxy' must be 'system', 'no-proxy', HttpProxy or a URL; did you mean 'system'?"),
     ({"proxy": "noproxy"}, "did you mean 'no-proxy'?"),
-    ({"proxy": ""}, "'proxy' must be 'system', 'no-proxy' or HttpProxy"),
-    ({"proxy": 5}, "'proxy', if not 'system' or 'no-proxy', must be HttpProxy or a mapping, not int"),
+    ({"proxy": ""}, "'proxy' must be 'system', 'no-proxy', HttpProxy or a URL"),
+    ({"proxy": 5}, "'proxy', if not a str, must be HttpProxy or a mapping, not int"),
     ({"proxy": True}, "must be HttpProxy or a mapping, not bool"),
     ({"proxy": {"host": "h"}}, "'port' of 'proxy' is missing"),
     ({"proxy": {"port": 1}}, "'host' of 'proxy' is missing"),
@@ -351,6 +351,20 @@ def test_proxy_words(proxy: str) -> None:
     assert proxy == request_options({"proxy": proxy}).proxy
 
 
+@pytest.mark.parametrize("url", ["http://p", "socks5h://u:s@[::1]:1080", "SOCKS4://p:1"])
+def test_proxy_urls(url: str) -> None:
+    """A proxy's URL is kept as it was given."""
+    assert url == request_options({"proxy": url}).proxy
+
+
+def test_a_proxy_url_shows_without_credentials() -> None:
+    """Whoever looks for a mistake sees which proxy it is."""
+    options = WebSocketRequestOptions(proxy="socks5h://u:s@h:1080")
+
+    assert "proxy='socks5h://...@h:1080'" in repr(options)
+    assert "'http://h:3128'" == repr(WebSocketRequestOptions(proxy="http://h:3128").proxy)
+
+
 def test_empty_credentials_are_absent() -> None:
     """Empty passwords and user names, and no exclusion list, are what their absence is."""
     proxy = HttpProxy("p", 1, username="", password="", exclusion_list=None)  # type: ignore[arg-type]
@@ -390,6 +404,8 @@ def test_options_can_be_copied(make: Callable[[object], object]) -> None:
         WebSocketRequestOptions(protocol=f"bearer, {SECRET}"),
         WebSocketRequestOptions(client_cert=ClientCert("c", "k", SECRET)),
         WebSocketRequestOptions(proxy=HttpProxy("p", 1, username=SECRET, password=SECRET)),
+        WebSocketRequestOptions(proxy=f"http://{SECRET}:{SECRET}@p:1"),
+        WebSocketRequestOptions(proxy=f"socks5h://u:%20@{SECRET}@p:1"),
         request_headers(WebSocketRequestOptions(header={"Authorization": SECRET})),
     ],
 )
@@ -411,7 +427,17 @@ def test_secrets_are_in_no_repr(options: WebSocketRequestOptions | RequestHeader
         {"protocol": f"{SECRET}, {SECRET}"},
         {"clientCert": {**CERT, "keyPassword": SECRET.encode()}},
         {"clientCert": {**CERT, "keyPassword": SECRET + "\ud800"}},
-        {"proxy": f"socks5://u:{SECRET}@h:1080"},
+        {"proxy": f"gopher://u:{SECRET}@h:1080"},
+        {"proxy": f"http://u:{SECRET}/@h:1080"},
+        {"proxy": f"http://u:{SECRET}@h:99999"},
+        {"proxy": f"http://u:{SECRET}@h_!:1080"},
+        {"proxy": f"http://u:{SECRET}%FF@h:1080"},
+        {"proxy": f"http://u:{SECRET}\ud800@h:1080"},
+        {"proxy": f"http://u:{SECRET}%0A@h:1080"},
+        {"proxy": f"socks4://u:{SECRET}@h:1080"},
+        {"proxy": f"socks5://:{SECRET}@h:1080"},
+        {"proxy": f"socks5://u:{SECRET}é@h:1080"},
+        {"proxy": f"u:{SECRET}@h:1080"},
         {"proxy": {"host": f"http://u:{SECRET}@h", "port": 1}},
         {"proxy": {**PROXY, "username": f"u:{SECRET}"}},
         {"proxy": {**PROXY, "password": f"{SECRET}\n"}},

@@ -10,9 +10,10 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 from trio_ohws.errors import PARAMETER_ERROR, BusinessError, failure
+from trio_ohws.proxy_server import parse_proxy_url
 
 __all__ = [
     "MAX_HEADERS_SIZE",
@@ -164,7 +165,9 @@ class WebSocketRequestOptions:
         ca_path: A PEM file, or a directory of them, to trust instead of the system's store. OHOS:
             ``caPath``.
         client_cert: The certificate to show to a server that asks. OHOS: ``clientCert``.
-        proxy: ``"system"`` (what None, the default, means), ``"no-proxy"``, or the proxy to use.
+        proxy: ``"system"`` (what None, the default, means), ``"no-proxy"``, or the proxy to use: an object,
+            or, beyond OHOS, a URL such as ``"socks5h://username:password@host:1080"``, with ``http``,
+            ``https``, ``socks4``, ``socks4a``, ``socks5`` or ``socks5h`` before the colon.
         protocol: The subprotocols to offer, separated by commas, the preferred one first.
 
     An empty ``ca_path`` or ``protocol`` counts as None, and ``client_cert`` and ``proxy`` may be mappings.
@@ -178,7 +181,7 @@ class WebSocketRequestOptions:
     header: Mapping[str, str | Sequence[str]] | None = None
     ca_path: str | os.PathLike[str] | None = None
     client_cert: ClientCert | None = None
-    proxy: Literal["system", "no-proxy"] | HttpProxy | None = None
+    proxy: HttpProxy | str | None = None
     # Browsers have no other place for a bearer token than the subprotocol, so servers look for one there.
     protocol: str | None = field(default=None, repr=False)
 
@@ -325,6 +328,17 @@ class _Header(Mapping[str, "str | Sequence[str]"]):
         return "{" + ", ".join(f"{name!r}: ..." for name in self) + "}"
 
 
+class _ProxyURL(str):
+    """A proxy's URL, whose repr shows no credentials."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        credentials, at, server = self.rpartition("@")
+        scheme = credentials.partition("://")[0]
+        return repr(f"{scheme}://...@{server}") if at else super().__repr__()
+
+
 def _refused(detail: str) -> BusinessError:
     return failure(PARAMETER_ERROR, detail)
 
@@ -367,17 +381,22 @@ def _client_cert(value: object) -> ClientCert | None:
     return _built(ClientCert, value, _CLIENT_CERT_NAMES, called, called)
 
 
-def _proxy(value: object) -> Literal["system", "no-proxy"] | HttpProxy | None:
+def _proxy(value: object) -> HttpProxy | str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        return _built(HttpProxy, value, _PROXY_NAMES, "'proxy'", "'proxy', if not 'system' or 'no-proxy',")
-    if value == "system":
-        return "system"
-    if value == "no-proxy":
-        return "no-proxy"
-    # The text is not repeated: it may be a URL with credentials.
-    raise _refused(f"'proxy' must be 'system', 'no-proxy' or HttpProxy{_suggestion(value, _PROXY_WORDS)}")
+        return _built(HttpProxy, value, _PROXY_NAMES, "'proxy'", "'proxy', if not a str,")
+    if value in _PROXY_WORDS:
+        return value
+    # No message repeats the text: it may be a URL with credentials.
+    if "://" not in value:
+        near = _suggestion(value, _PROXY_WORDS)
+        raise _refused(f"'proxy' must be 'system', 'no-proxy', HttpProxy or a URL{near}")
+    try:
+        parse_proxy_url(value)
+    except ValueError as error:
+        raise _refused(f"'proxy' is not the URL of a proxy: {error}") from error
+    return _ProxyURL(value)
 
 
 def _exclusions(value: object) -> tuple[str, ...]:
