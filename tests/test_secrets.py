@@ -1,0 +1,80 @@
+"""Header values, passwords and what stands in a URL's path and query are shown nowhere."""
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from tests.scripted_peer import URL, Network, Peer, polite
+from trio_ohws import BusinessError
+
+SECRET = "sesame"
+SECRETS: dict[str, Any] = {
+    "header": {"Authorization": f"Bearer {SECRET}", "Cookie": [f"id={SECRET}", f"other={SECRET}"]},
+    "clientCert": {"certPath": __file__, "keyPath": __file__, "keyPassword": SECRET},
+    "proxy": {"host": "p", "port": 1, "username": SECRET, "password": SECRET},
+    "protocol": f"chat, {SECRET}",
+}
+
+
+async def forbid(peer: Peer) -> None:
+    """A server that refuses."""
+    await peer.read_request()
+    await peer.send(b"HTTP/1.1 403 Forbidden\r\nSet-Cookie: " + SECRET.encode() + b"\r\n\r\n")
+
+
+async def break_off(peer: Peer) -> None:
+    """A server that accepts, sets a secret cookie, and breaks the protocol."""
+    await peer.accept([("Set-Cookie", SECRET)], then=b"\xff\xff")
+    await peer.receive_all()
+
+
+async def hang_up(peer: Peer) -> None:
+    """A server that accepts and is gone."""
+    await peer.accept([("Set-Cookie", SECRET)])
+    await peer.stream.aclose()
+
+
+@pytest.mark.parametrize("script", [polite, forbid, break_off, hang_up])
+async def test_secrets_are_shown_nowhere(
+    script: Callable[[Peer], Awaitable[object]],
+    nursery: trio.Nursery,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Header values, passwords and the URL's query are in no repr, no error, no traceback and no log."""
+    caplog.set_level(logging.DEBUG)
+    shown: list[str] = []
+    async with Network(script, nursery).websocket() as ws:
+        ws.on("headerReceive", lambda headers: shown.append(repr(headers)))
+        ws.on("open", lambda err, value: shown.append(repr(value)))
+        ws.on("error", lambda err: shown.append(f"{err} {err!r} {err.to_dict()}"))
+        ws.on("close", lambda err, value: shown.append(repr(value)))
+        for attempt in (
+            lambda: ws.connect(f"{URL}?token={SECRET}", SECRETS),
+            lambda: ws.receive(),
+            lambda: ws.connect(f"ws://user:{SECRET}@h/"),
+            lambda: ws.connect(f"{URL}#{SECRET}"),
+            lambda: ws.connect(URL, {"header": {"X": f"{SECRET}\r\n"}}),
+            lambda: ws.connect(URL, {"header": {f"Authorization: {SECRET}": "x"}}),
+            lambda: ws.connect(URL, {"proxy": f"http://u:{SECRET}@p"}),
+            lambda: ws.connect(
+                URL, {"clientCert": {"certPath": "/none", "keyPath": "k", "keyPassword": SECRET}}
+            ),
+        ):
+            shown.append(repr(ws))
+            with trio.move_on_after(1):
+                try:
+                    await attempt()
+                except BusinessError as error:
+                    shown.extend(traceback.TracebackException.from_exception(error).format_exception_only())
+                    shown.append(f"{error!r} {error.__cause__!r} {error.__context__!r} {error.to_dict()}")
+        shown.append(f"{ws!r} {ws.statistics()!r} {ws.close_result!r} {ws.response_headers!r}")
+    shown.extend(caplog.messages)
+
+    assert "".join(shown)
+    assert [] == [text for text in shown if SECRET in text]
