@@ -1,5 +1,6 @@
 """Telling a quiet peer from a dead one."""
 
+import math
 from typing import Protocol
 
 import trio
@@ -43,10 +44,12 @@ async def keep_alive(link: Link, over: trio.Event, interval: float | None, patie
             # Look again later. Nothing is missed: a reader that comes back sets heard_at, so whatever is
             # due then is due no sooner than a whole interval after that.
             pinged_at, due = None, now + interval
-        elif pinged_at is not None and link.heard_at <= pinged_at:
-            if patience is not None and now >= pinged_at + patience:
+        elif pinged_at is not None and link.heard_at < pinged_at:
+            broken_at = math.inf if patience is None else pinged_at + patience
+            if now >= broken_at:
                 return False
-            due = pinged_at + (interval if patience is None else patience)
+            # Look again in time for the next ping, in case that the answer to this one comes soon.
+            due = min(broken_at, now + interval)
         else:
             if now >= link.heard_at + interval:
                 link.send_ping()
