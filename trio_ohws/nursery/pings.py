@@ -68,7 +68,8 @@ class Pings:
         try:
             await ping.answered.wait()
         finally:
-            self._in_flight.pop(payload, None)
+            if self._in_flight.get(payload) is ping:  # else the payload is another ping's by now
+                del self._in_flight[payload]
         if ping.latency is None:
             assert self._error is not None
             raise self._error()
@@ -76,15 +77,11 @@ class Pings:
 
     def pong(self, payload: bytes) -> None:
         """A pong came: it answers its ping, and those before it, which the peer may have skipped."""
-        if payload not in self._in_flight:
-            return
         now = trio.current_time()
-        for key in list(self._in_flight):
-            ping = self._in_flight.pop(key)
+        while payload in self._in_flight:
+            ping = self._in_flight.pop(next(iter(self._in_flight)))
             self.latency = ping.latency = now - ping.sent_at
             ping.answered.set()
-            if key == payload:
-                return
 
     def end(self, error: Callable[[], Exception]) -> None:
         """No pong will come any more: wake who waits for one, with `error()`."""
