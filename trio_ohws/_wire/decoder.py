@@ -291,7 +291,9 @@ class Decoder:
             if b"\xed\xa0" <= self._utf8.getstate()[0] < b"\xee":
                 raise Violation(1007, _NOT_UTF8)
         elif self._buffer is not None:
-            self._buffer[self._filled : self._filled + size] = piece
+            # Through a view: a bytearray would make a copy of the piece first.
+            with memoryview(self._buffer) as view:
+                view[self._filled : self._filled + size] = piece
             self._filled += size
         else:
             assert self._data is not None

@@ -19,7 +19,7 @@ class Scratch:
 
     SPARE_LIMIT = 4 << 20  # bytes of a spare buffer that is worth keeping
 
-    def __init__(self, size: int = 65536) -> None:
+    def __init__(self, size: int = 262144) -> None:
         self.area: bytearray = bytearray(size)
         self.view: memoryview = memoryview(self.area)
         self._spare: bytearray | None = None
