@@ -1,0 +1,370 @@
+"""What a session asks of a stream: of a plain socket, and of any other stream."""
+
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+import trio.testing
+
+from tests.nursery.loopback import open_tcp_pair, reset
+from trio_ohws.nursery.transport import (
+    LINK_ERRORS,
+    SocketTransport,
+    StreamTransport,
+    Transport,
+    as_transport,
+)
+
+Connect = Callable[[], Awaitable[tuple[Transport, trio.abc.Stream]]]
+
+FAR_TOO_MUCH = b"x" * 10_000_000
+
+
+class Receiver:
+    """Memory to receive into, which knows how often it was asked for."""
+
+    def __init__(self, size: int = 1000) -> None:
+        self.memory = bytearray(size)
+        self.asked = 0
+
+    def get_buffer(self) -> memoryview:
+        """See `Transport.receive_into`."""
+        self.asked += 1
+        return memoryview(self.memory)
+
+    async def receive(self, transport: Transport) -> bytes:
+        """Receive once."""
+        count = await transport.receive_into(self.get_buffer)
+        return bytes(self.memory[:count])
+
+    async def receive_exactly(self, transport: Transport, size: int) -> bytes:
+        """Receive until there are `size` bytes."""
+        data = b""
+        while len(data) < size:
+            data += await self.receive(transport)
+        return data
+
+
+async def tcp() -> tuple[Transport, trio.abc.Stream]:
+    """Return a transport over TCP, and the other end."""
+    ours, theirs = await open_tcp_pair()
+    return as_transport(ours), theirs
+
+
+async def memory() -> tuple[Transport, trio.abc.Stream]:
+    """Return a transport over a memory stream, and the other end."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    await trio.lowlevel.checkpoint()
+    return as_transport(ours), theirs
+
+
+both = pytest.mark.parametrize("connect", [tcp, memory], ids=lambda connect: connect.__name__)
+
+
+async def test_a_plain_socket_is_taken_over() -> None:
+    """Trio's socket gives it up, so that nothing but the transport can close or use it."""
+    ours, theirs = await open_tcp_pair()
+    transport = as_transport(ours)
+
+    assert isinstance(transport, SocketTransport)
+    assert -1 == ours.socket.fileno()
+    await ours.aclose()
+    assert 5 == transport.write_now(b"alive")
+    assert b"alive" == await theirs.receive_some()
+    await transport.abort()
+    await theirs.aclose()
+
+
+def test_any_other_stream_is_used_as_it_is() -> None:
+    """A stream that is no plain socket is read and written by its own methods, and never at once."""
+    ours, _ = trio.testing.memory_stream_pair()
+    transport = as_transport(ours)
+
+    assert isinstance(transport, StreamTransport)
+    assert 0 == transport.write_now(b"frame")
+
+
+# Both kinds
+
+
+@both
+async def test_all_buffers_are_written(connect: Connect) -> None:
+    """`write` writes each buffer whole and in order: empty ones, many, and huge ones too."""
+    transport, theirs = await connect()
+    buffers = [b"", b"head", b"", *(bytes((number % 256,)) * 3 for number in range(1000)), FAR_TOO_MUCH, b""]
+    received = bytearray()
+
+    async def peer() -> None:
+        async for piece in theirs:
+            received.extend(piece)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(peer)
+        await transport.write(buffers)
+        await transport.write([b"one"])
+        await transport.write([])
+        await transport.abort()
+
+    assert b"".join(buffers) + b"one" == received
+    await theirs.aclose()
+
+
+@both
+async def test_bytes_are_received_up_to_eof(connect: Connect) -> None:
+    """`receive_into` fills the buffer it asks for, as often as there is something, and says 0 at the end."""
+    transport, theirs = await connect()
+    receiver = Receiver(1000)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(theirs.send_all, bytes(range(250)) * 100)
+        received = await receiver.receive_exactly(transport, 25000)
+    await theirs.aclose()
+
+    assert bytes(range(250)) * 100 == received
+    assert b"" == await receiver.receive(transport)
+    await transport.abort()
+
+
+@both
+async def test_the_buffer_is_asked_for_after_the_wait(connect: Connect) -> None:
+    """Nothing runs between the arrival of the bytes and the return, so the memory may be shared."""
+    transport, theirs = await connect()
+    shared = bytearray(b"-----")
+    log: list[str] = []
+
+    async def other_task() -> None:
+        while True:
+            shared[:] = b"other"
+            log.append("other")
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other_task)
+        nursery.start_soon(send_later, theirs, b"bytes")
+        count = await transport.receive_into(lambda: memoryview(shared))
+        seen = bytes(shared)
+        nursery.cancel_scope.cancel()
+
+    assert (5, b"bytes") == (count, seen)
+    assert len(log) > 3
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def send_later(stream: trio.abc.Stream, data: bytes) -> None:
+    """Send after some turns of the scheduler."""
+    for _ in range(10):
+        await trio.lowlevel.checkpoint()
+    await stream.send_all(data)
+
+
+@both
+async def test_each_read_gives_others_a_turn(connect: Connect) -> None:
+    """A peer that floods does not keep other tasks from running: each read is a checkpoint."""
+    transport, theirs = await connect()
+    receiver = Receiver(1000)
+    await theirs.send_all(bytes(20000))
+    for _ in range(20):
+        with trio.testing.assert_checkpoints():
+            await receiver.receive(transport)
+
+    await transport.abort()
+    await theirs.aclose()
+
+
+@both
+async def test_a_wait_can_be_cancelled(connect: Connect) -> None:
+    """A cancelled read loses nothing, and a cancelled write comes back, although the peer does not read."""
+    transport, theirs = await connect()
+    receiver = Receiver()
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(receiver.receive, transport)
+            await trio.testing.wait_all_tasks_blocked()
+            scope.cancel()
+    await theirs.send_all(b"late")
+
+    assert scope.cancelled_caught
+    assert b"late" == await receiver.receive(transport)
+    await transport.abort()
+    await theirs.aclose()
+
+
+@both
+async def test_a_dead_link_raises_what_is_documented(connect: Connect) -> None:
+    """After `abort` every method fails with one of LINK_ERRORS."""
+    transport, theirs = await connect()
+    await transport.abort()
+    with pytest.raises(LINK_ERRORS):
+        await transport.write([b"frame"])
+    with pytest.raises(LINK_ERRORS):
+        await Receiver().receive(transport)
+    await theirs.aclose()
+
+
+@both
+async def test_abort_wakes_the_reader(connect: Connect) -> None:
+    """A read that waits in another task ends with one of LINK_ERRORS."""
+    transport, theirs = await connect()
+    failures: list[BaseException] = []
+
+    async def read() -> None:
+        with pytest.raises(LINK_ERRORS) as caught:
+            await Receiver().receive(transport)
+        failures.append(caught.value)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        await transport.abort()
+
+    assert [trio.ClosedResourceError] == [type(failure) for failure in failures]
+    await theirs.aclose()
+
+
+@both
+async def test_abort_is_seen_by_the_peer(connect: Connect) -> None:
+    """The connection is released: the peer gets EOF, at once."""
+    transport, theirs = await connect()
+    await transport.abort()
+
+    assert b"" == await theirs.receive_some()
+    await theirs.aclose()
+
+
+# TCP alone
+
+
+async def test_write_now_takes_what_the_kernel_has_room_for() -> None:
+    """It writes a part when that is all there is room for, then nothing, without waiting."""
+    transport, theirs = await tcp()
+    first = transport.write_now(FAR_TOO_MUCH)
+    while transport.write_now(FAR_TOO_MUCH):
+        pass
+
+    assert 0 < first < len(FAR_TOO_MUCH)
+    assert 0 == transport.write_now(b"frame")
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def test_a_write_that_waits_can_be_cancelled() -> None:
+    """A peer that does not read holds a write for ever; cancelling ends it."""
+    transport, theirs = await tcp()
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(transport.write, [FAR_TOO_MUCH, FAR_TOO_MUCH])
+            await trio.testing.wait_all_tasks_blocked()
+            scope.cancel()
+
+    assert scope.cancelled_caught
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def test_a_reset_is_an_os_error() -> None:
+    """A connection that the peer resets fails to read and to write with an OSError."""
+    ours, theirs = await open_tcp_pair()
+    transport = as_transport(ours)
+    reset(theirs)
+    with pytest.raises(ConnectionResetError):
+        await Receiver().receive(transport)
+    with pytest.raises(OSError, match="pipe"):
+        transport.write_now(b"frame")
+    with pytest.raises(OSError, match="pipe"):
+        await transport.write([b"frame", b"frame"])
+    await transport.abort()
+
+
+async def test_half_close_of_a_socket() -> None:
+    """`send_eof` ends what the peer reads; what it sends still arrives."""
+    transport, theirs = await tcp()
+    assert 4 == transport.write_now(b"last")
+    with trio.testing.assert_checkpoints():
+        await transport.send_eof()
+
+    assert b"last" == await theirs.receive_some()
+    assert b"" == await theirs.receive_some()
+    await theirs.send_all(b"answer")
+    assert b"answer" == await Receiver().receive(transport)
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def test_a_read_that_filled_little_waits_for_the_next_bytes() -> None:
+    """After a read that left room no system call is wasted; after one that did not, one is tried."""
+    transport, theirs = await tcp()
+    receiver = Receiver(1000)
+    await theirs.send_all(b"little")
+    assert b"little" == await receiver.receive(transport)
+    asked = receiver.asked
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receiver.receive, transport)
+        await trio.testing.wait_all_tasks_blocked()
+        assert asked == receiver.asked
+        await theirs.send_all(b"x" * 500)
+        await trio.testing.wait_all_tasks_blocked()
+    assert asked + 1 == receiver.asked
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receiver.receive, transport)
+        await trio.testing.wait_all_tasks_blocked()
+        assert asked + 2 == receiver.asked  # half full was full enough to try first
+        await theirs.aclose()
+
+    await transport.abort()
+
+
+# Other streams alone
+
+
+async def test_half_close_of_other_streams_is_left_alone() -> None:
+    """TLS has no half-close, so `send_eof` only gives others a turn: the stream still writes."""
+    transport, theirs = await memory()
+    with trio.testing.assert_checkpoints():
+        await transport.send_eof()
+    await transport.write([b"frame"])
+
+    assert b"frame" == await theirs.receive_some()
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def test_other_streams_are_aborted_without_a_farewell() -> None:
+    """A stream whose graceful close would wait for the peer is closed at once all the same."""
+
+    class Polite(trio.abc.Stream):
+        closed = ""
+
+        async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+            raise NotImplementedError
+
+        async def wait_send_all_might_not_block(self) -> None:
+            raise NotImplementedError
+
+        async def receive_some(self, max_bytes: int | None = None) -> bytes:
+            raise NotImplementedError
+
+        async def aclose(self) -> None:
+            try:
+                await trio.sleep_forever()
+                self.closed = "gracefully"
+            except trio.Cancelled:
+                self.closed = "forcefully"
+                raise
+
+    stream = Polite()
+    await as_transport(stream).abort()
+
+    assert "forcefully" == stream.closed
+
+
+async def test_a_listening_family_does_not_matter() -> None:
+    """A Unix socket in a `trio.SocketStream` is a plain socket too."""
+    left, right = socket.socketpair()
+    transport = as_transport(trio.SocketStream(trio.socket.from_stdlib_socket(left)))
+    theirs = trio.SocketStream(trio.socket.from_stdlib_socket(right))
+
+    assert 5 == transport.write_now(b"frame")
+    assert b"frame" == await theirs.receive_some()
+    await transport.abort()
+    await theirs.aclose()
