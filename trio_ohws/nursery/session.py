@@ -193,7 +193,10 @@ class Session:
         """Return a fresh error for who wants to use this session when it is not open."""
         ending = self._ending
         if ending is None:
-            return failure(UNKNOWN_ERROR, "the socket is not open yet")
+            failed = self.state is State.CLOSED
+            return failure(
+                UNKNOWN_ERROR, "the connection attempt failed" if failed else "the socket is not open yet"
+            )
         error: BusinessError
         if ending.by == "local" and not ending.broken:
             error = AlreadyClosed(f"the socket was closed with {_words(ending)}")
@@ -210,7 +213,7 @@ class Session:
         """Return a fresh error for who wants another message when there is none."""
         ending = self._ending
         if ending is None:
-            return failure(UNKNOWN_ERROR, "the connection attempt failed")
+            return self.gone()
         if ending.by == "local" and not ending.broken:
             return EndOfMessages(f"the socket was closed with {_words(ending)}")
         if ending.by == "peer" and ending.code in (1000, 1001, 1005):
