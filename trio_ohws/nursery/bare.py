@@ -17,10 +17,14 @@ def bare_errors() -> Iterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        real = [error for error in group.exceptions if not _only_cancelled(error)]
-        if len(real) > 1:
+        if len(_real_errors(group)) > 1:
             raise
-        _raise_again(real[0] if real else _first_leaf(group))
+        # In one expression: a variable of this frame would hold the error whose traceback holds the frame.
+        _raise_again((_real_errors(group) or [_first_leaf(group)])[0])
+
+
+def _real_errors(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [error for error in group.exceptions if not _only_cancelled(error)]
 
 
 def _only_cancelled(error: BaseException) -> bool:
