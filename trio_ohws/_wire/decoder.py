@@ -58,6 +58,7 @@ class Decoder:
         "_max_message_size",
         "_missing",
         "_opcode",
+        "_pos",
         "_scratch",
         "_size",
         "_source",
@@ -71,7 +72,8 @@ class Decoder:
         self._scratch = scratch
         self._max_message_size = max_message_size
         self.stop: Control | Violation | None = None  # what ended the last pass; None: it wants more bytes
-        self._source: bytes | memoryview = b""  # bytes that are not decoded yet
+        self._source: bytes | memoryview = b""  # bytes that are not decoded yet ...
+        self._pos = 0  # ... from here on; not 0 only after a control frame
         self._tail = b""  # the beginning of a header or control frame, kept from the last pass
         # The message in progress, if _opcode is not 0 ...
         self._opcode = 0
@@ -89,7 +91,7 @@ class Decoder:
     @property
     def idle(self) -> bool:
         """Whether nothing of a frame or message is kept: the connection is between two messages."""
-        return not (self._opcode or self._tail or self._source)
+        return not (self._opcode or self._tail or len(self._source) > self._pos)
 
     def get_buffer(self) -> memoryview:
         """Return the memory for the next bytes. Ask again after anything else may have run."""
@@ -113,8 +115,8 @@ class Decoder:
 
     def feed(self, data: bytes) -> None:
         """Take in bytes that were received elsewhere, together with a handshake for example."""
-        self._source = self._tail + bytes(self._source) + data
-        self._tail = b""
+        self._source = self._tail + bytes(self._source[self._pos :]) + data
+        self._tail, self._pos = b"", 0
 
     def decode(self) -> list[Message]:
         """Return the messages that are complete, up to the next control frame or violation (see `stop`)."""
@@ -123,7 +125,9 @@ class Decoder:
             if isinstance(self.stop, Violation):
                 return messages
             self.stop = None
-        source, pos = self._source, 0
+        source, pos = self._source, self._pos
+        if pos:
+            self._pos = 0
         try:
             if self._buffer is not None and not self._missing:
                 self._finish(messages)  # the last read filled the large frame's own buffer
@@ -147,7 +151,10 @@ class Decoder:
             self.stop = violation
         except UnicodeDecodeError:
             self.stop = Violation(1007, "text that is not UTF-8")
-        self._source = bytes(source[pos:])
+        # What is behind a control frame stays where it is: copied each time, a flood of pongs is quadratic.
+        if type(source) is memoryview:
+            source, pos = bytes(source[pos:]), 0
+        self._source, self._pos = source, pos
         return messages
 
     def _whole_frames(self, chunk: bytes, pos: int, messages: list[Message]) -> int:
