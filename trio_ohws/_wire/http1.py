@@ -10,7 +10,8 @@ HEAD_LIMIT: Final = 65536  # bytes, of the interim responses too
 _status_line = re.compile(rb"HTTP/(\d)\.(\d) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?").fullmatch
 # `*+` gives nothing back: a line of blanks with a fault at its end is judged in linear time.
 _field = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*+((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[\t ]*"
+    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*+"
+    rb"((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[\t ]*"
 ).fullmatch
 
 
