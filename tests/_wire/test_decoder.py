@@ -405,6 +405,24 @@ def test_an_announced_frame_allocates_no_more_than_the_limit() -> None:
     assert max(text, text_over, text_huge, binary_over, binary_huge) < 200_000
 
 
+def test_control_frames_do_not_copy_what_is_behind_them() -> None:
+    """A flood of pongs costs each of them a pass, but no copy of the rest."""
+    decoder = Decoder(Scratch(), LIMIT)
+    decoder.feed(frame(PONG) * 100_000)
+    assert [] == decoder.decode()
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            assert [] == decoder.decode()
+            assert Control(PONG, b"") == decoder.stop
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 10_000
+    assert 100_000 - 11 == len(drain(decoder))
+
+
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_empty_fragments_take_no_memory(opcode: int) -> None:
     """Fragments are counted, not kept."""
@@ -434,6 +452,9 @@ def test_a_connection_between_messages_is_idle() -> None:
         decoder.feed(bytes([byte]))
         drain(decoder)
         idle.append(decoder.idle)
+    decoder.feed(frame(PING))
+    decoder.decode()
+    assert decoder.idle, "a control frame stands behind which there is nothing"
     decoder.feed(frame(PING) + b"\x81")
     decoder.decode()
 

@@ -10,7 +10,7 @@ def test_the_area() -> None:
     scratch = Scratch(100)
     scratch.view[:3] = b"abc"
 
-    assert (100, b"abc") == (len(scratch.view), scratch.area[:3])
+    assert (100, b"abc") == (len(scratch.view), bytes(scratch.area[:3]))
     assert len(Scratch().view) >= 65536
 
 
