@@ -95,7 +95,8 @@ class DataPlane(trio.abc.Stream):
         self.pings: Pings = Pings(outbox)
         self.closing = False  # close() was called
         self.close_queued: trio.Event = trio.Event()  # our Close frame is in the outbox
-        self.heard_at: float = trio.current_time()  # when bytes last arrived, or the reader last came back to listen
+        self._now = trio.lowlevel.current_clock().current_time  # asked once per read
+        self.heard_at: float = self._now()  # when bytes last arrived, or the reader last came back to listen
         self.parked_since: float | None = None  # the reader waits for a consumer
         self.parked_total: float = 0.0
         self.messages: int = 0
@@ -202,7 +203,7 @@ class DataPlane(trio.abc.Stream):
                 await outbox.wait_room()
             # No checkpoint between the arrival of the bytes and their decoding.
             count = await self._transport.receive_into(decoder.get_buffer)
-            self.heard_at = trio.current_time()
+            self.heard_at = self._now()
             if not count:
                 self._owner.link_ended(None)
                 return b""

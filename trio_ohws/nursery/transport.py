@@ -47,10 +47,11 @@ class SocketTransport:
         sock: non-blocking; owned from now on.
     """
 
-    __slots__ = ("_sock", "_try_first")
+    __slots__ = ("_fd", "_sock", "_try_first")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._fd = sock.fileno()  # what Trio would ask for at each wait
         self._try_first = True
 
     def write_now(self, data: bytes) -> int:
@@ -65,7 +66,7 @@ class SocketTransport:
             try:
                 sent = self._sock.sendmsg(pending) if len(pending) > 1 else self._sock.send(pending[0])
             except BlockingIOError:
-                await trio.lowlevel.wait_writable(self._sock)
+                await trio.lowlevel.wait_writable(self._fd)
                 continue
             while pending and sent >= len(pending[0]):
                 sent -= len(pending.pop(0))
@@ -78,13 +79,13 @@ class SocketTransport:
         if self._try_first:
             await trio.lowlevel.checkpoint()
         else:
-            await trio.lowlevel.wait_readable(self._sock)
+            await trio.lowlevel.wait_readable(self._fd)
         while True:
             buffer = get_buffer()
             try:
                 count = self._sock.recv_into(buffer)
             except BlockingIOError:
-                await trio.lowlevel.wait_readable(self._sock)
+                await trio.lowlevel.wait_readable(self._fd)
                 continue
             self._try_first = 2 * count >= len(buffer)
             return count
@@ -94,7 +95,7 @@ class SocketTransport:
         await trio.lowlevel.checkpoint()
 
     async def abort(self) -> None:
-        trio.lowlevel.notify_closing(self._sock)
+        trio.lowlevel.notify_closing(self._fd)
         self._sock.close()
         await trio.lowlevel.checkpoint()
 
