@@ -2,154 +2,42 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import pathlib
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Iterator
-from typing import Literal
+from collections.abc import Iterator
 
 import pytest
 import trio
 import trio.testing
 import trustme
 
+from tests._dial.network import (
+    LOOPBACK,
+    AnsweringSocket,
+    Canceller,
+    FailingSocket,
+    Names,
+    Sockets,
+    echo_server,
+    talk,
+)
 from trio_ohws._dial.dial import dial
 from trio_ohws.errors import BusinessError
-from trio_ohws.options import HttpProxy, WebSocketRequestOptions
+from trio_ohws.options import WebSocketRequestOptions
+from trio_ohws.policy import Policy
 from trio_ohws.url import parse_url
 
 CA = trustme.CA()
 NAME = "server.example"
 CERT = CA.issue_cert(NAME, "127.0.0.1")
 DIRECT = WebSocketRequestOptions()
-LOOPBACK = "127.0.0.1"
 UNREACHABLE = "192.0.2.1"
-
-
-class Names(trio.abc.HostnameResolver):
-    """A resolver that gives every name the same addresses, or the same error."""
-
-    def __init__(self, *addresses: str, error: OSError | None = None) -> None:
-        self.addresses = addresses
-        self.error = error
-        self.asked: list[object] = []
-
-    async def getaddrinfo(
-        self,
-        host: bytes | None,
-        port: bytes | str | int | None,
-        family: int = 0,
-        type: int = 0,
-        proto: int = 0,
-        flags: int = 0,
-    ) -> list[
-        tuple[Literal[socket.AddressFamily.AF_INET], socket.SocketKind, int, str, tuple[str, int]]
-        | tuple[
-            Literal[socket.AddressFamily.AF_INET6],
-            socket.SocketKind,
-            int,
-            str,
-            tuple[str, int, int, int] | tuple[int, bytes],
-        ]
-    ]:
-        await trio.lowlevel.checkpoint()
-        self.asked.append(host)
-        if self.error is not None:
-            raise self.error
-        return [
-            (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, int(port or 0)))
-            for address in self.addresses
-        ]
-
-    async def getnameinfo(
-        self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int
-    ) -> tuple[str, str]:
-        raise NotImplementedError
-
-
-class FailingSocket(trio.socket.SocketType):
-    """A socket whose connect fails, or never ends if there is no error."""
-
-    def __init__(self, error: OSError | None) -> None:
-        self.error = error
-        self.closed = False
-
-    async def connect(self, address: object) -> None:
-        await trio.lowlevel.checkpoint()
-        if self.error is None:
-            await trio.sleep_forever()
-        else:
-            raise self.error
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Sockets(trio.abc.SocketFactory):
-    """Hands out what it was given, then real sockets, and remembers the real ones."""
-
-    def __init__(self, *first: FailingSocket | OSError) -> None:
-        self.first = list(first)
-        self.real: list[trio.socket.SocketType] = []
-
-    def socket(self, family: int = -1, type: int = -1, proto: int = -1) -> trio.socket.SocketType:
-        if self.first:
-            following = self.first.pop(0)
-            if isinstance(following, OSError):
-                raise following
-            return following
-        made = trio.socket.from_stdlib_socket(socket.socket(family, type, proto))
-        self.real.append(made)
-        return made
-
-
-class Canceller(trio.abc.Instrument):
-    """Cancels a scope before the n-th step of the task that made this, its children's steps included."""
-
-    def __init__(self, scope: trio.CancelScope, step: int) -> None:
-        self.scope = scope
-        self.steps_left = step
-        self.task = trio.lowlevel.current_task()
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        nursery = task.parent_nursery
-        if task is self.task or (nursery is not None and nursery.parent_task is self.task):
-            self.steps_left -= 1
-            if self.steps_left == 0:
-                self.scope.cancel()
-
-
-@contextlib.asynccontextmanager
-async def echo_server(context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve on a free port of the loopback interface, and give the port."""
-
-    async def echo(plain: trio.SocketStream) -> None:
-        stream: trio.abc.Stream = plain
-        if context is not None:
-            stream = trio.SSLStream(plain, context, server_side=True, https_compatible=True)
-        try:
-            async with stream:
-                async for chunk in stream:
-                    await stream.send_all(chunk)
-        except trio.BrokenResourceError:
-            # The client went away, as most clients here do.
-            pass
-
-    listeners = await trio.open_tcp_listeners(0, host=LOOPBACK)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, echo, listeners)
-        yield listeners[0].socket.getsockname()[1]
-        nursery.cancel_scope.cancel()
-
-
-async def talk(stream: trio.abc.Stream) -> bytes:
-    """Send a word to the echo server and close the stream."""
-    async with stream:
-        await stream.send_all(b"word")
-        return bytes(await stream.receive_some())
+GLOBAL = Policy(allow_private_addresses=False)
+GLOBAL_ADDRESS = "8.8.8.8"
+GLOBAL_ADDRESS_6 = "2606:4700::1"
 
 
 async def refusal(url: str, options: WebSocketRequestOptions = DIRECT) -> BusinessError:
@@ -355,15 +243,92 @@ async def test_a_dead_address_does_not_hold_up_a_live_one(autojump_clock: trio.t
     assert mute.closed
 
 
-async def test_a_proxy_is_not_passed_by() -> None:
-    """As long as proxies are not supported, one that is asked for is an error, and nothing is dialled."""
+async def test_private_addresses_are_not_dialled() -> None:
+    """Where the policy allows global addresses only, no socket is made for a name that has none."""
     sockets = Sockets()
+    trio.socket.set_custom_hostname_resolver(Names(LOOPBACK, "10.0.0.1"))
     trio.socket.set_custom_socket_factory(sockets)
-    error = await refusal(f"ws://{LOOPBACK}", WebSocketRequestOptions(proxy=HttpProxy("p", 1)))
+    with pytest.raises(BusinessError) as caught:
+        await dial(parse_url(f"ws://{NAME}"), DIRECT, GLOBAL)
 
-    assert (2302999, "0") == (error.code, error.data)
-    assert "proxies are not supported yet" in error.message
+    assert 2302998 == caught.value.code
+    assert f"private addresses such as '{LOOPBACK}'" in caught.value.message
     assert [] == sockets.real
+
+
+async def test_a_name_is_looked_up_once() -> None:
+    """The addresses that were judged are the ones that are dialled: no second answer slips in between."""
+    resolver = Names(GLOBAL_ADDRESS, LOOPBACK)
+    dialled: list[object] = []
+
+    class Remembering(FailingSocket):
+        async def connect(self, address: object) -> None:
+            dialled.append(address)
+            await super().connect(address)
+
+    failing = [Remembering(OSError(errno.ECONNREFUSED, "")) for _ in range(2)]
+    trio.socket.set_custom_hostname_resolver(resolver)
+    trio.socket.set_custom_socket_factory(Sockets(*failing))
+    with pytest.raises(BusinessError) as caught:
+        await dial(parse_url(f"ws://{NAME}"), DIRECT, GLOBAL)
+
+    assert f"Websocket other unknown error: connection refused by {NAME} port 80" == caught.value.message
+    assert [NAME.encode()] == resolver.asked
+    assert [(GLOBAL_ADDRESS, 80)] == dialled
+    assert failing[0].closed
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
+        (None, "no address"),
+    ],
+)
+async def test_a_judged_name_that_does_not_resolve(error: OSError | None, words: str) -> None:
+    """A look-up that fails says so, with a policy as without."""
+    trio.socket.set_custom_hostname_resolver(Names(error=error))
+    with pytest.raises(BusinessError) as caught:
+        await dial(parse_url(f"ws://{NAME}"), DIRECT, GLOBAL)
+
+    assert (2302999, "0") == (caught.value.code, caught.value.data)
+    assert f"cannot resolve host '{NAME}': {words}" in caught.value.message
+
+
+async def test_judged_addresses_are_raced(autojump_clock: trio.testing.MockClock) -> None:
+    """A mute address does not hold up the next one, and is let go, where addresses are judged too."""
+    mute, answering = FailingSocket(None), AnsweringSocket()
+    trio.socket.set_custom_hostname_resolver(Names(GLOBAL_ADDRESS, GLOBAL_ADDRESS_6))
+    trio.socket.set_custom_socket_factory(Sockets(mute, answering))
+    stream = await dial(parse_url(f"ws://{NAME}"), DIRECT, GLOBAL)
+
+    assert isinstance(stream, trio.SocketStream)
+    assert answering is stream.socket
+    assert (True, False) == (mute.closed, answering.closed)
+
+
+async def test_a_race_cancelled_at_every_step(autojump_clock: trio.testing.MockClock) -> None:
+    """Two addresses answer at once: wherever that is cancelled, at most the returned socket is open."""
+    trio.socket.set_custom_hostname_resolver(Names(GLOBAL_ADDRESS, GLOBAL_ADDRESS_6))
+    stream: trio.abc.Stream | None = None
+    steps = 0
+    while stream is None:
+        steps += 1
+        made = [AnsweringSocket(0.5), AnsweringSocket(0.25)]
+        trio.socket.set_custom_socket_factory(Sockets(*made))
+        with trio.CancelScope() as scope:
+            canceller = Canceller(scope, steps)
+            trio.lowlevel.add_instrument(canceller)
+            try:
+                stream = await dial(parse_url(f"ws://{NAME}"), DIRECT, GLOBAL)
+            finally:
+                trio.lowlevel.remove_instrument(canceller)
+
+        left = [one for one in made if one.connected and not one.closed]
+        assert ([] if stream is None else [stream.socket]) == left  # type: ignore[attr-defined]
+
+    assert steps > 4
+    assert [True, True] == [one.connected for one in made]
 
 
 async def test_a_bad_certificate_file_costs_no_packet(tmp_path: pathlib.Path) -> None:
