@@ -363,7 +363,7 @@ REFUSED: dict[str, Refused] = {
 async def test_a_refusal_is_2302999(
     refused: Refused, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:
-    """Connect raises 2302999 with the status known as `data`, and its cause; one `error` event comes first."""
+    """Connect raises 2302999 with the status known as `data`, and its cause; an `error` event comes first."""
     network = Network(refused.script, nursery)
     async with network.websocket() as ws:
         journal = Journal(ws)
