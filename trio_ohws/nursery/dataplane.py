@@ -93,7 +93,6 @@ class DataPlane(trio.abc.Stream):
         self.head: ResponseHead | None = None  # the answer, as the server sent it
         self.subprotocol: str | None = None
         self.pings: Pings = Pings(outbox)
-        self.closing = False  # close() was called
         self.close_queued: trio.Event = trio.Event()  # our Close frame is in the outbox
         self._now = trio.lowlevel.current_clock().current_time  # asked once per read
         self.heard_at: float = self._now()  # when bytes last arrived, or the reader last came back to listen
@@ -179,6 +178,7 @@ class DataPlane(trio.abc.Stream):
 
     async def _receive(self) -> memoryview:
         count = await self._transport.receive_into(self._decoder.get_buffer)
+        self.heard_at = trio.current_time()
         if not count:
             raise EOFError
         return self._decoder.get_buffer()[:count]
@@ -238,6 +238,10 @@ class DataPlane(trio.abc.Stream):
                     SLOW_CONSUMER_S,
                 )
                 await self._emitter.settle()
+        except trio.Cancelled:
+            raise
+        except BaseException as fault:  # noqa: BLE001  # as in _deliver: a callback got the backlog here
+            self._owner.faulted(fault)
         finally:
             self.parked_since = None
             self.heard_at = trio.current_time()
@@ -256,7 +260,7 @@ class DataPlane(trio.abc.Stream):
                 self._owner.peer_closed(code, reason)
                 # Any Close will do: what it answers is replaced in send_all.
                 return server_frame(CLOSE, b"\x03\xe8")
-            elif not self.closing:  # wsproto cannot answer once a Close frame is on its way, and need not
+            elif not self.close_queued.is_set():  # wsproto cannot answer after our Close, and need not
                 return server_frame(PING, stop.payload)
         except Violation as violation:
             self._draining = True

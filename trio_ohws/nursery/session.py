@@ -165,8 +165,9 @@ class Session:
         assert self._tasks is not None
         assert self._connection is not None
         assert self._plane is not None
-        self._plane.closing = True
         self._end(ending)
+        # Now, lest it be lost should the link end first; that of trio-websocket is not the first then.
+        self._plane.put_close()
         self._tasks.start_soon(self._connection.aclose, code, reason or None)
 
     def abort(self) -> None:
