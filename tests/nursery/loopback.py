@@ -40,5 +40,11 @@ class TcpNetwork(Network):
         ours, theirs = await open_tcp_pair()
         peer = Peer(theirs)
         self.peers.append(peer)
-        self.nursery.start_soon(self.script, peer)
+        self.nursery.start_soon(self._serve, peer)
         return ours
+
+    async def _serve(self, peer: Peer) -> None:
+        try:
+            await self.script(peer)
+        finally:
+            await trio.aclose_forcefully(peer.stream)
