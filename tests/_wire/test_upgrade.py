@@ -124,10 +124,11 @@ def test_a_subprotocol_that_nobody_asked_for() -> None:
         check_answer(answer(*GOOD, ("sec-websocket-protocol", "a")), KEY, ())
 
 
-def test_http_1_0_cannot_switch() -> None:
-    """A 101 by HTTP/1.0 is refused, though all its headers are right."""
-    with pytest.raises(Refusal, match=r"HTTP/1\.0") as caught:
-        check_answer(answer(*GOOD, version=(1, 0)), KEY, ())
+@pytest.mark.parametrize("version", [(0, 9), (1, 0), (2, 0), (9, 9)])
+def test_other_versions_cannot_switch(version: tuple[int, int]) -> None:
+    """A 101 by another HTTP than 1.1 or a later 1.x is refused, though all its headers are right."""
+    with pytest.raises(Refusal, match="HTTP/{}\\.{}".format(*version)) as caught:
+        check_answer(answer(*GOOD, version=version), KEY, ())
 
     assert 101 == caught.value.status
 

@@ -47,8 +47,9 @@ def check_answer(head: ResponseHead, key: bytes, offered: Sequence[str]) -> str 
     status = head.status
     if status != 101:
         raise Refusal(f"server answered {status} {_printable(head.reason)}".rstrip(), status)
-    if head.version < (1, 1):
-        raise Refusal("server answered 101 by HTTP/1.0, which cannot switch protocols", status)
+    if head.version[0] != 1 or head.version < (1, 1):
+        version = "{}.{}".format(*head.version)
+        raise Refusal(f"server answered 101 by HTTP/{version}, which cannot switch protocols", status)
     if [value.lower() for value in _values(head, "upgrade")] != ["websocket"]:
         raise Refusal("server answered 101 without 'Upgrade: websocket'", status)
     if "upgrade" not in [token.strip().lower() for token in ",".join(_values(head, "connection")).split(",")]:

@@ -27,6 +27,7 @@ from trio_ohws._wire.frames import (
 from trio_ohws._wire.http1 import HeadParser, MalformedHead, ResponseHead
 from trio_ohws._wire.upgrade import Refusal, canonical_head, check_answer, request_key
 from trio_ohws.events.emitter import Emitter
+from trio_ohws.events.queue import TURN
 from trio_ohws.nursery.outbox import Outbox
 from trio_ohws.nursery.pings import Pings
 from trio_ohws.nursery.transport import LINK_ERRORS, Transport
@@ -90,6 +91,7 @@ class DataPlane(trio.abc.Stream):
         self._key = b""
         self._released: trio.Event | None = trio.Event()
         self._draining = False
+        self._stops = 0  # passes that ended at a control frame
         self.head: ResponseHead | None = None  # the answer, as the server sent it
         self.subprotocol: str | None = None
         self.pings: Pings = Pings(outbox)
@@ -198,6 +200,9 @@ class DataPlane(trio.abc.Stream):
             if decoder.stop is not None:
                 if frame := self._stopped(decoder.stop):
                     return frame
+                self._stops += 1
+                if not self._stops % TURN:
+                    await trio.lowlevel.checkpoint()  # a chunk may hold a hundred thousand pongs
                 continue
             if outbox.queued >= outbox.limit:
                 await outbox.wait_room()
