@@ -24,6 +24,7 @@ from trio_ohws.options import (
     ClientCert,
     HttpProxy,
     RequestHeaders,
+    TlsProtocol,
     WebSocketCloseOptions,
     WebSocketRequestOptions,
     close_options,
@@ -103,6 +104,27 @@ REFUSED_REQUEST = [
     ({"protocol": "é"}, "element 1 of 'protocol' contains 'é'"),
     ({"protocol": "a, b, a"}, "element 3 of 'protocol' was offered before"),
     ({"protocol": ", ".join(map(str, range(20000)))}, "bytes of headers are more than the 65536 allowed"),
+    ({"skipServerCertVerification": 1}, "('skipServerCertVerification') must be a bool, not int"),
+    ({"skipServerCertVerification": "false"}, "('skipServerCertVerification') must be a bool, not str"),
+    ({"supportOriginPort": 0}, "'support_origin_port' ('supportOriginPort') must be a bool, not int"),
+    ({"pingInterval": "5"}, "'ping_interval' ('pingInterval') must be a number, not str"),
+    ({"pingInterval": True}, "'ping_interval' ('pingInterval') must be a number, not bool"),
+    ({"pingInterval": 0.5}, "'ping_interval' ('pingInterval') must be a whole number, not 0.5"),
+    ({"pingInterval": -1}, "'ping_interval' ('pingInterval') must be from 0 to 30000 seconds, not -1"),
+    ({"pingInterval": 30001}, "('pingInterval') must be from 0 to 30000 seconds, not 30001"),
+    ({"pongTimeout": "5"}, "'pong_timeout' ('pongTimeout') must be a number, not str"),
+    ({"pongTimeout": -1}, "'pong_timeout' ('pongTimeout') must be from 0 to 30000 seconds, not -1"),
+    ({"pongTimeout": 30001}, "('pongTimeout') must be from 0 to 30000 seconds, not 30001"),
+    (
+        {"pingInterval": 5, "pongTimeout": 6},
+        "must be from 0 to 5 seconds, which is 'ping_interval' ('pingInterval'), not 6",
+    ),
+    ({"pingInterval": 0, "pongTimeout": 1}, "must be from 0 to 0 seconds"),
+    ({"pingIntervall": 5}, "did you mean 'pingInterval'?"),
+    ({"minSupportTlsProtocol": "1.3"}, "('minSupportTlsProtocol') must be a number, not str"),
+    ({"minSupportTlsProtocol": False}, "('minSupportTlsProtocol') must be a number, not bool"),
+    ({"minSupportTlsProtocol": -1}, "('minSupportTlsProtocol') must be a TlsProtocol, from 0 to 3, not -1"),
+    ({"minSupportTlsProtocol": 4}, "('minSupportTlsProtocol') must be a TlsProtocol, from 0 to 3, not 4"),
 ]  # fmt: skip
 
 # header, words of the message
@@ -305,6 +327,8 @@ def test_close_options(value: object, code: int, reason: str) -> None:
         {},
         {"caPath": "", "protocol": ""},
         dict.fromkeys(["header", "caPath", "clientCert", "proxy", "protocol"]),
+        dict.fromkeys(["pingInterval", "pongTimeout", "minSupportTlsProtocol", "supportOriginPort"]),
+        {"skipServerCertVerification": None, "supportOriginPort": False},
     ],
 )
 def test_absent_options(value: object) -> None:
@@ -320,6 +344,11 @@ def test_both_spellings_make_the_same_options() -> None:
         "clientCert": {"certPath": "c.pem", "keyPath": "k.pem", "keyPassword": "s"},
         "proxy": {"host": "p", "port": 8888.0, "username": "u", "password": "s", "exclusionList": ["a", "b"]},
         "protocol": "x, y",
+        "skipServerCertVerification": True,
+        "pingInterval": 30000.0,
+        "pongTimeout": 30000,
+        "minSupportTlsProtocol": 3,
+        "supportOriginPort": True,
     }
     python = {
         "header": MappingProxyType({"name1": "value1", "name2": ("a", "b")}),
@@ -331,6 +360,11 @@ def test_both_spellings_make_the_same_options() -> None:
         },
         "proxy": {"host": "p", "port": 8888, "username": "u", "password": "s", "exclusion_list": ("a", "b")},
         "protocol": "x, y",
+        "skip_server_cert_verification": True,
+        "ping_interval": 30000,
+        "pong_timeout": 30000.0,
+        "min_support_tls_protocol": TlsProtocol.TLS_V_1_3,
+        "support_origin_port": True,
     }
     objects = WebSocketRequestOptions(
         header={"name1": "value1", "name2": ("a", "b")},
@@ -338,6 +372,11 @@ def test_both_spellings_make_the_same_options() -> None:
         client_cert=ClientCert("c.pem", "k.pem", "s"),
         proxy=HttpProxy("p", 8888, "u", "s", ["a", "b"]),
         protocol="x, y",
+        skip_server_cert_verification=True,
+        ping_interval=30000,
+        pong_timeout=30000,
+        min_support_tls_protocol=TlsProtocol.TLS_V_1_3,
+        support_origin_port=True,
     )
 
     assert objects == request_options(arkts)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import ssl
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ SECONDS = ["connect_timeout", "close_timeout", "goodbye_timeout", "ping_interval
 TAKEN: list[tuple[str, object]] = [
     ("policy", None),
     ("policy", Policy()),
+    ("ssl_context", None),
+    ("ssl_context", ssl.create_default_context()),
     ("max_message_size", 1),
     ("max_message_size", 1 << 40),
     ("fragment_size", None),
@@ -36,6 +39,7 @@ WRONG_TYPE: list[tuple[str, object, str]] = [
     *((name, True, f"{name} must be an int, not bool") for name in SIZES),
     *((name, "1", f"{name} must be an int, not str") for name in SIZES),
     ("policy", {}, "policy must be a Policy, or None, not dict"),
+    ("ssl_context", True, "ssl_context must be an ssl.SSLContext, or None, not bool"),
     ("max_message_size", None, "max_message_size must be an int, not NoneType"),
     ("send_buffer", None, "send_buffer must be an int, not NoneType"),
     ("receive_buffer", 256, "receive_buffer must be a pair (messages, bytes), or None"),
@@ -52,6 +56,11 @@ WRONG_TYPE: list[tuple[str, object, str]] = [
 ]
 
 OUT_OF_RANGE: list[tuple[str, object, str]] = [
+    (
+        "ssl_context",
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        "ssl_context must be a client's; ssl.create_default_context() makes one",
+    ),
     ("max_message_size", 0, "max_message_size must be at least 1, not 0"),
     ("send_buffer", 0, "send_buffer must be at least 1, not 0"),
     ("fragment_size", 3, "fragment_size must be at least 4, not 3"),
@@ -68,6 +77,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     """Whoever sets nothing gets the documented sizes and times."""
     expected = {
         "policy": None,
+        "ssl_context": None,
         "max_message_size": 16 * 1024 * 1024,
         "fragment_size": None,
         "receive_buffer": (256, 4 * 1024 * 1024),

@@ -1,11 +1,17 @@
 """OpenHarmony's `webSocket` API as a Trio-native, structured-concurrency client."""
 
 from trio_ohws.errors import AlreadyClosed, BusinessError, ConnectionLost, EndOfMessages
-from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders
+from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders, WebSocketOpenInfo
 from trio_ohws.events.queue import QueueStatistics
 from trio_ohws.events.stream import EventStream
 from trio_ohws.nursery.state import State
-from trio_ohws.options import ClientCert, HttpProxy, WebSocketCloseOptions, WebSocketRequestOptions
+from trio_ohws.options import (
+    ClientCert,
+    HttpProxy,
+    TlsProtocol,
+    WebSocketCloseOptions,
+    WebSocketRequestOptions,
+)
 from trio_ohws.policy import Policy
 from trio_ohws.settings import WebSocketSettings
 from trio_ohws.websocket import MessageBatches, Statistics, WebSocket, create_websocket, open_websocket
@@ -28,8 +34,10 @@ __all__ = [
     "ResponseHeaders",
     "State",
     "Statistics",
+    "TlsProtocol",
     "WebSocket",
     "WebSocketCloseOptions",
+    "WebSocketOpenInfo",
     "WebSocketRequestOptions",
     "WebSocketSettings",
     "createWebSocket",

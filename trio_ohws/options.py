@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from enum import IntEnum
 from typing import Final, TypeVar
 
 from trio_ohws.errors import PARAMETER_ERROR, BusinessError, failure
@@ -17,13 +18,16 @@ from trio_ohws.proxy_server import parse_proxy_url
 
 __all__ = [
     "MAX_HEADERS_SIZE",
+    "MAX_PING_INTERVAL_S",
     "MAX_REASON_SIZE",
     "ClientCert",
     "HttpProxy",
     "RequestHeaders",
+    "TlsProtocol",
     "WebSocketCloseOptions",
     "WebSocketRequestOptions",
     "close_options",
+    "refuse_beside_ssl_context",
     "request_headers",
     "request_options",
     "subprotocols",
@@ -31,6 +35,8 @@ __all__ = [
 
 MAX_HEADERS_SIZE: Final = 64 * 1024
 """Bytes of all header lines together, the subprotocols included."""
+MAX_PING_INTERVAL_S: Final = 30000
+"""Seconds; the declaration file's limit for ``pingInterval``."""
 MAX_REASON_SIZE: Final = 123
 """UTF-8 bytes of a close reason: a control frame's 125 without the code (RFC 6455 section 5.5)."""
 
@@ -71,6 +77,11 @@ _REQUEST_NAMES: Final = {
     "client_cert": "clientCert",
     "proxy": "proxy",
     "protocol": "protocol",
+    "skip_server_cert_verification": "skipServerCertVerification",
+    "ping_interval": "pingInterval",
+    "pong_timeout": "pongTimeout",
+    "min_support_tls_protocol": "minSupportTlsProtocol",
+    "support_origin_port": "supportOriginPort",
 }
 _CLIENT_CERT_NAMES: Final = {"cert_path": "certPath", "key_path": "keyPath", "key_password": "keyPassword"}
 _PROXY_NAMES: Final = {
@@ -85,6 +96,20 @@ _CLOSE_NAMES: Final = {"code": "code", "reason": "reason"}
 _OHOS_NAMES: Final = _REQUEST_NAMES | _CLIENT_CERT_NAMES | _PROXY_NAMES | _CLOSE_NAMES
 
 _T = TypeVar("_T")
+
+
+class TlsProtocol(IntEnum):
+    """The least version of TLS that a connection may have.
+
+    The two oldest ask for less than we do anyway: TLS 1.2 stays the minimum (RFC 8996).
+
+    Source: ``TlsProtocol`` of ``@ohos.net.webSocket``.
+    """
+
+    TLS_V_1_0 = 0
+    TLS_V_1_1 = 1
+    TLS_V_1_2 = 2
+    TLS_V_1_3 = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +194,26 @@ class WebSocketRequestOptions:
             or, beyond OHOS, a URL such as ``"socks5h://username:password@host:1080"``, with ``http``,
             ``https``, ``socks4``, ``socks4a``, ``socks5`` or ``socks5h`` before the colon.
         protocol: The subprotocols to offer, separated by commas, the preferred one first.
+        skip_server_cert_verification: True takes any certificate of the server, so that anybody on the way
+            can read and change everything; the log gets a warning. False by default. OHOS:
+            ``skipServerCertVerification``.
+        ping_interval: Whole seconds of silence, at most 30000, after which a ping is sent; 0 for no pings;
+            None (the default) for what the socket has. OHOS: ``pingInterval``.
+        pong_timeout: Whole seconds without a sign of life after a ping, at most ``ping_interval``, after
+            which the link counts as broken; 0 for never; None (the default) for what the socket has. OHOS:
+            ``pongTimeout``.
+        min_support_tls_protocol: A `TlsProtocol`, or its number; TLS 1.2 is the least whatever it says.
+            OHOS: ``minSupportTlsProtocol``.
+        support_origin_port: Whether ``Origin`` tells the port where that is not the scheme's default. False
+            by default. OHOS: ``supportOriginPort``.
 
     An empty ``ca_path`` or ``protocol`` counts as None, and ``client_cert`` and ``proxy`` may be mappings.
 
     Raises:
         BusinessError: 401, and the message names what is wrong.
 
-    Source: the API document, ``WebSocketRequestOptions``.
+    Source: the API document, ``WebSocketRequestOptions``; the last five are those of
+        ``@ohos.net.webSocket``, levels 20 to 26.
     """
 
     header: Mapping[str, str | Sequence[str]] | None = None
@@ -184,6 +222,11 @@ class WebSocketRequestOptions:
     proxy: HttpProxy | str | None = None
     # Browsers have no other place for a bearer token than the subprotocol, so servers look for one there.
     protocol: str | None = field(default=None, repr=False)
+    skip_server_cert_verification: bool = False
+    ping_interval: int | None = None
+    pong_timeout: int | None = None
+    min_support_tls_protocol: TlsProtocol | int | None = None
+    support_origin_port: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "header", None if self.header is None else _header(self.header))
@@ -191,6 +234,12 @@ class WebSocketRequestOptions:
         object.__setattr__(self, "client_cert", _client_cert(self.client_cert))
         object.__setattr__(self, "proxy", _proxy(self.proxy))
         object.__setattr__(self, "protocol", _text("protocol", self.protocol))
+        for name in ("skip_server_cert_verification", "support_origin_port"):
+            object.__setattr__(self, name, _switch(name, getattr(self, name)))
+        object.__setattr__(self, "ping_interval", _ping_interval(self.ping_interval))
+        object.__setattr__(self, "pong_timeout", _pong_timeout(self.pong_timeout, self.ping_interval))
+        tls_protocol = _tls_protocol(self.min_support_tls_protocol)
+        object.__setattr__(self, "min_support_tls_protocol", tls_protocol)
         _refuse_excess(request_headers(self), subprotocols(self))
 
 
@@ -261,6 +310,18 @@ def close_options(value: object) -> WebSocketCloseOptions:
     if value is None:
         return WebSocketCloseOptions()
     return _built(WebSocketCloseOptions, value, _CLOSE_NAMES, "close", "the options")
+
+
+def refuse_beside_ssl_context(options: WebSocketRequestOptions) -> None:
+    """Make sure that there is one source of truth about TLS, where the socket has an ``ssl_context``.
+
+    Raises:
+        BusinessError: 401, and the message names the option that says something about TLS, too.
+    """
+    for name in ("ca_path", "client_cert", "skip_server_cert_verification", "min_support_tls_protocol"):
+        value = getattr(options, name)
+        if value is not None and value is not False:  # TLS_V_1_0 equals False
+            raise _refused(f"choose between {_called(name)} and ssl_context, which is used as it is")
 
 
 def subprotocols(options: WebSocketRequestOptions) -> tuple[str, ...]:
@@ -397,6 +458,47 @@ def _proxy(value: object) -> HttpProxy | str | None:
     except ValueError as error:
         raise _refused(f"'proxy' is not the URL of a proxy: {error}") from error
     return _ProxyURL(value)
+
+
+def _switch(name: str, value: object) -> bool:
+    """Check what is on or off; None is off."""
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise _refused(f"{_called(name)} must be a bool, not {_type(value)}")
+    return value
+
+
+def _ping_interval(value: object) -> int | None:
+    if value is None:
+        return None
+    seconds = _whole_number("ping_interval", value)
+    if not 0 <= seconds <= MAX_PING_INTERVAL_S:
+        most = MAX_PING_INTERVAL_S
+        raise _refused(f"{_called('ping_interval')} must be from 0 to {most} seconds, not {seconds}")
+    return seconds
+
+
+def _pong_timeout(value: object, ping_interval: int | None) -> int | None:
+    if value is None:
+        return None
+    seconds = _whole_number("pong_timeout", value)
+    most = MAX_PING_INTERVAL_S if ping_interval is None else ping_interval
+    if not 0 <= seconds <= most:
+        why = "" if ping_interval is None else f", which is {_called('ping_interval')}"
+        raise _refused(f"{_called('pong_timeout')} must be from 0 to {most} seconds{why}, not {seconds}")
+    return seconds
+
+
+def _tls_protocol(value: object) -> TlsProtocol | None:
+    if value is None:
+        return None
+    number = _whole_number("min_support_tls_protocol", value)
+    try:
+        return TlsProtocol(number)
+    except ValueError:
+        called = _called("min_support_tls_protocol")
+        raise _refused(f"{called} must be a TlsProtocol, from 0 to 3, not {number}") from None
 
 
 def _exclusions(value: object) -> tuple[str, ...]:

@@ -1,12 +1,15 @@
 """How a socket behaves, apart from where it connects to."""
 
 import math
-from dataclasses import dataclass
+import ssl
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
+from trio_ohws.errors import PARAMETER_ERROR, failure
+from trio_ohws.options import WebSocketRequestOptions
 from trio_ohws.policy import Policy
 
-__all__ = ["Settings", "WebSocketSettings"]
+__all__ = ["Settings", "WebSocketSettings", "settings_of_connection"]
 
 MAX_MESSAGE_SIZE = 16 << 20
 RECEIVE_BUFFER = (256, 4 << 20)
@@ -17,6 +20,7 @@ class WebSocketSettings(TypedDict, total=False):
     """The settings of `create_websocket`, by name."""
 
     policy: Policy | None
+    ssl_context: ssl.SSLContext | None
     max_message_size: int
     fragment_size: int | None
     receive_buffer: tuple[int, int] | None
@@ -38,6 +42,7 @@ class Settings:
     """
 
     policy: Policy | None = None
+    ssl_context: ssl.SSLContext | None = None
     max_message_size: int = MAX_MESSAGE_SIZE
     fragment_size: int | None = None
     receive_buffer: tuple[int, int] | None = RECEIVE_BUFFER
@@ -51,6 +56,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.policy is not None:
             _check_policy(self.policy)
+        if self.ssl_context is not None:
+            _check_ssl_context(self.ssl_context)
         _check_size("max_message_size", self.max_message_size, 1)
         _check_size("send_buffer", self.send_buffer, 1)
         if self.fragment_size is not None:
@@ -67,9 +74,38 @@ class Settings:
             raise ValueError("ping_interval must be above 0 seconds; None turns pings off")
 
 
+def settings_of_connection(settings: Settings, options: WebSocketRequestOptions) -> Settings:
+    """Put the keepalive's figures that a connection's options give in the place of the socket's.
+
+    Args:
+        settings: The socket's.
+        options: Checked options, of which ``ping_interval`` and ``pong_timeout`` matter here.
+
+    Raises:
+        BusinessError: 401, ``pong_timeout`` is above the interval that the socket has.
+    """
+    interval, patience = settings.ping_interval, settings.ping_timeout
+    if options.ping_interval is not None:
+        interval = options.ping_interval or None
+    elif options.pong_timeout is not None and options.pong_timeout > (interval or 0):
+        has = "none" if interval is None else f"{interval:g} s"
+        words = f"{options.pong_timeout} s is above the socket's ping_interval, {has}"
+        raise failure(PARAMETER_ERROR, f"'pong_timeout' ('pongTimeout') {words}")
+    if options.pong_timeout is not None:
+        patience = options.pong_timeout or None
+    return replace(settings, ping_interval=interval, ping_timeout=patience)
+
+
 def _check_policy(value: object) -> None:
     if not isinstance(value, Policy):
         raise TypeError(f"policy must be a Policy, or None, not {type(value).__name__}")
+
+
+def _check_ssl_context(value: object) -> None:
+    if not isinstance(value, ssl.SSLContext):
+        raise TypeError(f"ssl_context must be an ssl.SSLContext, or None, not {type(value).__name__}")
+    if value.protocol is ssl.PROTOCOL_TLS_SERVER:
+        raise ValueError("ssl_context must be a client's; ssl.create_default_context() makes one")
 
 
 def _check_size(name: str, value: object, least: int) -> None:

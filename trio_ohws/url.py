@@ -69,6 +69,11 @@ class WebSocketURL:
         return f"{'https' if self.secure else 'http'}://{self._bracketed_host}"
 
     @property
+    def origin_with_port(self) -> str:
+        """As ``origin``, with the port unless it is the scheme's default."""
+        return f"{'https' if self.secure else 'http'}://{self.host_header}"
+
+    @property
     def _scheme(self) -> str:
         return "wss" if self.secure else "ws"
 

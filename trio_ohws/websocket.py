@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn, Self, Unpack, cast, overload
 import trio
 
 from trio_ohws._dial.dial import dial as dial_server
-from trio_ohws._dial.tls import check_files
+from trio_ohws._dial.tls import check_files, explain
 from trio_ohws._wire.frames import BINARY, TEXT
 from trio_ohws.errors import (
     CONNECTION_EXISTS,
@@ -33,12 +33,13 @@ from trio_ohws.options import (
     WebSocketCloseOptions,
     WebSocketRequestOptions,
     close_options,
+    refuse_beside_ssl_context,
     request_headers,
     request_options,
     subprotocols,
 )
-from trio_ohws.policy import UNRESTRICTED, Policy
-from trio_ohws.settings import Settings, WebSocketSettings
+from trio_ohws.policy import UNRESTRICTED
+from trio_ohws.settings import Settings, WebSocketSettings, settings_of_connection
 from trio_ohws.url import WebSocketURL, parse_url
 
 __all__ = ["Statistics", "WebSocket", "create_websocket", "open_websocket"]
@@ -89,6 +90,9 @@ def create_websocket(**settings: Unpack[WebSocketSettings]) -> "WebSocket":
 
     Args:
         policy: what the socket is allowed to reach; None (the default) for everything.
+        ssl_context: an ``ssl.SSLContext`` of your own for ``wss://``, used as it is: what it verifies, shows
+            and offers is yours to decide. It is not for a proxy that speaks TLS itself. None (the default)
+            for one that verifies, and about which the options of `connect` say more.
         max_message_size: bytes of payload that a message may have, at least 1; the peer gets Close 1009 for
             a larger one. Default 16 MiB.
         fragment_size: bytes of the pieces in which `message` callbacks get a message, at least 4; the API
@@ -160,7 +164,7 @@ class WebSocket(trio.abc.Channel[Message]):
     def __init__(self, settings: Settings | None = None, *, dial: Dial | None = None) -> None:
         self._settings = settings or Settings()
         self._policy = self._settings.policy or UNRESTRICTED
-        self._dial = dial or partial(dial_server, policy=self._policy)
+        self._dial = dial or partial(dial_server, policy=self._policy, ssl_context=self._settings.ssl_context)
         self._emitter = Emitter(self._settings.fragment_size, self._overflowed)
         self._context: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
@@ -312,6 +316,9 @@ class WebSocket(trio.abc.Channel[Message]):
         checked = request_options(options)
         headers = request_headers(checked)
         protocols = subprotocols(checked)
+        if self._settings.ssl_context is not None:
+            refuse_beside_ssl_context(checked)
+        settings = settings_of_connection(self._settings, checked)
         if isinstance(url, str):  # anything else is 401, which comes before 201
             self._policy.check_permission()
         target = parse_url(url)
@@ -319,13 +326,14 @@ class WebSocket(trio.abc.Channel[Message]):
         check_files(checked)
         if self._session is not None and self._session.state is not State.CLOSED:
             raise failure(CONNECTION_EXISTS, f"this socket is {self._session.state}")
+        origin = target.origin_with_port if checked.support_origin_port else target.origin
         request = UpgradeRequest(
             headers.host or target.host_header,
             target.target,
             protocols,
-            ((b"Origin", (headers.origin or target.origin).encode("latin-1")), *headers.extra),
+            ((b"Origin", (headers.origin or origin).encode("latin-1")), *headers.extra),
         )
-        self._session = Session(request, self._settings, self._emitter, self._raise)
+        self._session = Session(request, settings, self._emitter, self._raise, explain)
         self._url = target
         return self._session, partial(self._dial, target, checked)
 
@@ -551,9 +559,9 @@ class WebSocket(trio.abc.Channel[Message]):
         with 1001 and comes out of the ``async with`` block.
 
         Args:
-            type: 'open', 'message', 'close', 'error', 'dataEnd' or 'headerReceive'.
-            callback: called with (err, value) for open, message and close, err being None; with (err) for
-                error; with (headers) for headerReceive; with nothing for dataEnd.
+            type: 'open', 'openInfo', 'message', 'close', 'error', 'dataEnd' or 'headerReceive'.
+            callback: called with (err, value) for open, openInfo, message and close, err being None; with
+                (err) for error; with (headers) for headerReceive; with nothing for dataEnd.
 
         Raises:
             BusinessError: 401, no such event, or the callback is not callable.
@@ -610,8 +618,8 @@ class WebSocket(trio.abc.Channel[Message]):
                 the connection with 1008.
 
         Returns:
-            A stream of payloads: messages, `OpenResult`, `CloseResult`, `BusinessError`, `ResponseHeaders`,
-            or None for dataEnd.
+            A stream of payloads: messages, `OpenResult`, `WebSocketOpenInfo`, `CloseResult`, `BusinessError`,
+            `ResponseHeaders`, or None for dataEnd.
 
         Raises:
             BusinessError: 401, no such event or policy, or a limit that is none.

@@ -15,9 +15,9 @@ import trio.testing
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from trio_ohws._dial.tls import check_files, client_context, start_tls, tls_trouble
+from trio_ohws._dial.tls import check_files, client_context, explain, start_tls, tls_trouble
 from trio_ohws.errors import BusinessError
-from trio_ohws.options import ClientCert, WebSocketRequestOptions
+from trio_ohws.options import ClientCert, TlsProtocol, WebSocketRequestOptions
 
 HOST = "server.example"
 CA = trustme.CA()
@@ -239,6 +239,54 @@ def test_every_context_verifies(files: Files) -> None:
         assert ssl.TLSVersion.TLSv1_2 == context.minimum_version
 
 
+@pytest.mark.parametrize("name", [HOST, "evil.example"])
+async def test_verification_can_be_skipped(files: Files, name: str) -> None:
+    """Who asks for it by name takes any certificate: another CA, another host, with or without ca_path."""
+    server = server_context(OTHER_CA.issue_cert(name))
+    for ca_path in (None, files.ca()):
+        options = WebSocketRequestOptions(ca_path=ca_path, skip_server_cert_verification=True)
+
+        assert b"hello" == await greeting(options, server)
+
+
+def test_skipping_verification_is_not_shared(files: Files) -> None:
+    """A connection that skips verification takes nothing from those that do not."""
+    skipping = client_context(WebSocketRequestOptions(skip_server_cert_verification=True))
+    shared = client_context(WebSocketRequestOptions())
+
+    assert (ssl.CERT_NONE, False) == (skipping.verify_mode, skipping.check_hostname)
+    assert (ssl.CERT_REQUIRED, True) == (shared.verify_mode, shared.check_hostname)
+    assert TLS12 == skipping.minimum_version
+
+
+@pytest.mark.parametrize(
+    ("protocol", "oldest"),
+    [
+        (None, TLS12),
+        (TlsProtocol.TLS_V_1_0, TLS12),
+        (TlsProtocol.TLS_V_1_1, TLS12),
+        (TlsProtocol.TLS_V_1_2, TLS12),
+        (TlsProtocol.TLS_V_1_3, TLS13),
+    ],
+)
+def test_the_least_version(files: Files, protocol: TlsProtocol | None, oldest: ssl.TLSVersion) -> None:
+    """The option raises the least version of TLS, and never takes it below 1.2."""
+    for ca_path in (None, files.ca()):
+        options = WebSocketRequestOptions(ca_path=ca_path, min_support_tls_protocol=protocol)
+
+        assert oldest == client_context(options).minimum_version
+
+
+async def test_a_server_below_the_least_version(files: Files) -> None:
+    """A server that does not reach the version asked for is refused."""
+    server = server_context()
+    server.maximum_version = TLS12
+    options = WebSocketRequestOptions(ca_path=files.ca(), min_support_tls_protocol=TlsProtocol.TLS_V_1_3)
+    error = await refusal(options, server)
+
+    assert "TLS: the server speaks no TLS version that is accepted here" in error.message
+
+
 async def test_only_http_1_is_offered(files: Files) -> None:
     """A server that prefers HTTP/2 is told to speak HTTP/1.1."""
     server = server_context()
@@ -257,7 +305,7 @@ async def test_an_old_tls_version(files: Files) -> None:
     server.set_ciphers("ALL:@SECLEVEL=0")
     error = await refusal(WebSocketRequestOptions(ca_path=files.ca()), server)
 
-    assert "TLS: the server speaks no TLS version from 1.2 on" in error.message
+    assert "TLS: the server speaks no TLS version that is accepted here (1.2 at least)" in error.message
 
 
 @pytest.mark.parametrize(
@@ -361,11 +409,13 @@ async def test_tls13_tells_at_the_first_read(files: Files) -> None:
             await greeting(options, demanding_context(TLS13))
 
         assert words == tls_trouble(caught.value.exceptions[0])
+        assert f"TLS: {words}" == explain(caught.value.exceptions[0])
 
 
 def test_tls_trouble_of_other_errors() -> None:
     """An error in which TLS has no part is not explained by it."""
     assert None is tls_trouble(trio.BrokenResourceError("reset"))
+    assert None is explain(trio.BrokenResourceError("reset"))
 
 
 def test_tls_trouble_without_a_name() -> None:

@@ -179,7 +179,7 @@ def test_an_unknown_event_is_401(name: Any) -> None:
         lambda: emitter.off(name),
         lambda: emitter.subscribe(name, 1, 1, "wait"),
     ):
-        with pytest.raises(BusinessError, match="is not an event; events are open, message, close") as caught:
+        with pytest.raises(BusinessError, match="is not an event; events are open, openInfo,") as caught:
             call()
 
         assert 401 == caught.value.code

@@ -16,8 +16,8 @@ FIELDS = [
 
 
 def test_the_events_are_those_of_the_reference() -> None:
-    """There are six events, in OHOS's spelling."""
-    assert ("open", "message", "close", "error", "dataEnd", "headerReceive") == EVENT_NAMES
+    """There are seven events, in OHOS's spelling."""
+    assert ("open", "openInfo", "message", "close", "error", "dataEnd", "headerReceive") == EVENT_NAMES
 
 
 @pytest.mark.parametrize("name", ["set-cookie", "Set-Cookie", "SET-COOKIE"])

@@ -16,9 +16,9 @@ import trio
 import truststore
 
 from trio_ohws.errors import CERTIFICATE_MISSING, UNKNOWN_ERROR, BusinessError, failure
-from trio_ohws.options import ClientCert, WebSocketRequestOptions
+from trio_ohws.options import ClientCert, TlsProtocol, WebSocketRequestOptions
 
-__all__ = ["check_files", "client_context", "start_tls", "tls_trouble"]
+__all__ = ["check_files", "client_context", "explain", "start_tls", "tls_trouble"]
 
 _CA_PATH: Final = "'ca_path' ('caPath')"
 _CERT_PATH: Final = "'cert_path' ('certPath')"
@@ -26,7 +26,7 @@ _KEY_PATH: Final = "'key_path' ('keyPath')"
 
 # OpenSSL's names for what a peer's alert or its bytes mean, in words for somebody who has to mend it.
 _NO_TLS: Final = "the server does not speak TLS on this port"
-_OLD_TLS: Final = "the server speaks no TLS version from 1.2 on"
+_OLD_TLS: Final = "the server speaks no TLS version that is accepted here (1.2 at least)"
 _MEANINGS: Final = {
     "PACKET_LENGTH_TOO_LONG": _NO_TLS,
     "RECORD_LAYER_FAILURE": _NO_TLS,
@@ -81,16 +81,29 @@ def client_context(options: WebSocketRequestOptions) -> ssl.SSLContext:
         options: Checked options.
 
     Returns:
-        A context that verifies certificates and host names, speaks TLS 1.2 or later, and offers ``http/1.1``.
+        A context that verifies certificates and host names, unless ``skip_server_cert_verification`` turns
+        that off, speaks TLS 1.2 or later, and offers ``http/1.1``.
 
     Raises:
         BusinessError: 2302002, a file has vanished; 2302999, a file cannot be read, is no certificate or no
             key, the password is wrong, or certificate and key do not belong together.
     """
-    if options.ca_path is None and options.client_cert is None:
+    oldest = ssl.TLSVersion.TLSv1_2
+    if options.min_support_tls_protocol is TlsProtocol.TLS_V_1_3:
+        oldest = ssl.TLSVersion.TLSv1_3
+    skips = options.skip_server_cert_verification
+    if options.ca_path is None and options.client_cert is None and not skips:
         # These two are how OpenSSL is told where the system's store is.
-        return _shared_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    context = _system_context() if options.ca_path is None else _own_context(pathlib.Path(options.ca_path))
+        return _shared_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"), oldest)
+    if options.ca_path is not None:
+        context = _own_context(pathlib.Path(options.ca_path), oldest)
+    elif skips:
+        context = _demanding(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), oldest)
+    else:
+        context = _system_context(oldest)
+    if skips:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     if options.client_cert is not None:
         _load_client_cert(context, options.client_cert)
     return context
@@ -129,6 +142,12 @@ async def start_tls(
     return stream
 
 
+def explain(error: BaseException) -> str | None:
+    """Put the words of `tls_trouble` into those of an error's message; None if there are none."""
+    trouble = tls_trouble(error)
+    return None if trouble is None else f"TLS: {trouble}"
+
+
 def tls_trouble(error: BaseException) -> str | None:
     """Say what an error of a TLS stream means.
 
@@ -162,13 +181,13 @@ def tls_trouble(error: BaseException) -> str | None:
 
 
 @functools.lru_cache(maxsize=4)
-def _shared_context(cert_file: str | None, cert_dir: str | None) -> ssl.SSLContext:
-    del cert_file, cert_dir  # the cache's key
-    return _system_context()
+def _shared_context(cert_file: str | None, cert_dir: str | None, oldest: ssl.TLSVersion) -> ssl.SSLContext:
+    del cert_file, cert_dir  # a part of the cache's key
+    return _system_context(oldest)
 
 
-def _system_context() -> ssl.SSLContext:
-    context = _demanding(truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+def _system_context(oldest: ssl.TLSVersion) -> ssl.SSLContext:
+    context = _demanding(truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT), oldest)
     if sys.platform in {"win32", "darwin"}:
         return context
     # Elsewhere truststore finds the store's files and leaves verification to OpenSSL, but it parses them
@@ -176,8 +195,8 @@ def _system_context() -> ssl.SSLContext:
     return context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost").context
 
 
-def _own_context(ca_path: pathlib.Path) -> ssl.SSLContext:
-    context = _demanding(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+def _own_context(ca_path: pathlib.Path, oldest: ssl.TLSVersion) -> ssl.SSLContext:
+    context = _demanding(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), oldest)
     # Whatever the program lists is an anchor, an intermediate too.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     loaded = [file for file in _ca_files(ca_path) if _load_ca_file(context, file)]
@@ -186,9 +205,9 @@ def _own_context(ca_path: pathlib.Path) -> ssl.SSLContext:
     return context
 
 
-def _demanding(context: ssl.SSLContext) -> ssl.SSLContext:
+def _demanding(context: ssl.SSLContext, oldest: ssl.TLSVersion) -> ssl.SSLContext:
     """PROTOCOL_TLS_CLIENT has asked for verification with the host name already."""
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = oldest
     context.set_alpn_protocols(["http/1.1"])
     return context
 

@@ -12,9 +12,10 @@ __all__ = [
     "Message",
     "OpenResult",
     "ResponseHeaders",
+    "WebSocketOpenInfo",
 ]
 
-EventName = Literal["open", "message", "close", "error", "dataEnd", "headerReceive"]
+EventName = Literal["open", "openInfo", "message", "close", "error", "dataEnd", "headerReceive"]
 EVENT_NAMES: Final[tuple[str, ...]] = get_args(EventName)
 
 Message = str | bytes
@@ -34,6 +35,23 @@ class OpenResult:
 
     status: int
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketOpenInfo:
+    """What the `openInfo` event carries.
+
+    Attributes:
+        status: the HTTP status of the answer, 101.
+        message: its reason phrase, which the server may have left empty.
+        protocol: the subprotocol that the server chose, or None.
+
+    Source: ``WebSocketOpenInfo`` of ``@ohos.net.webSocket``, level 26.
+    """
+
+    status: int
+    message: str
+    protocol: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

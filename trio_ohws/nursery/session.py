@@ -32,7 +32,7 @@ from trio_ohws.errors import (
     failure,
 )
 from trio_ohws.events.emitter import Emitter
-from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders
+from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders, WebSocketOpenInfo
 from trio_ohws.events.queue import BoundedQueue
 from trio_ohws.nursery.bare import bare_errors
 from trio_ohws.nursery.dataplane import DataPlane
@@ -104,6 +104,7 @@ class Session:
         settings: the socket's.
         emitter: the socket's.
         raise_fault: raises what a callback raised in the socket's nursery.
+        explain: says what an error of the stream means, where the stream's kind has words for it.
     """
 
     def __init__(
@@ -112,11 +113,13 @@ class Session:
         settings: Settings,
         emitter: Emitter,
         raise_fault: Callable[[BaseException], object],
+        explain: Callable[[BaseException], str | None] = lambda _error: None,
     ) -> None:
         self._request = request
         self._settings = settings
         self._emitter = emitter
         self._raise = raise_fault
+        self._explain = explain
         self._scope = trio.CancelScope()
         self._handshake = trio.CancelScope()
         self._refusal: Refusal | None = None
@@ -266,7 +269,9 @@ class Session:
         """Nothing more can be read."""
         self._eof.set()
         if self.state is State.CONNECTING:
-            self.refused(Refusal("connection lost before the server answered", 0))
+            refusal = Refusal("connection lost before the server answered", 0)
+            refusal.__cause__ = cause
+            self.refused(refusal)
             return
         self._end(_Ending(1006, "The link is down", "link", broken=True, cause=cause))
 
@@ -388,7 +393,9 @@ class Session:
         try:
             self._emitter.begin(self.inbox)
             self._emitter.emit("headerReceive", self.headers)
-            self._emitter.emit("open", OpenResult(plane.head.status, plane.head.reason))
+            status, reason = plane.head.status, plane.head.reason
+            self._emitter.emit("open", OpenResult(status, reason))
+            self._emitter.emit("openInfo", WebSocketOpenInfo(status, reason, plane.subprotocol))
         except BaseException as fault:  # noqa: BLE001  # raised in the socket's nursery, at the end
             self.faulted(fault)
         plane.release()
@@ -438,7 +445,8 @@ class Session:
     def _why_not_open(self) -> BusinessError:
         refusal = self._refusal
         if refusal is not None:
-            error = failure(UNKNOWN_ERROR, str(refusal), str(refusal.status))
+            words = self._explain(refusal) or str(refusal)
+            error = failure(UNKNOWN_ERROR, words, str(refusal.status))
             error.__cause__ = refusal
             return error
         if self._aborted:
