@@ -501,7 +501,7 @@ class WebSocket(trio.abc.Channel[Message]):
         return None
 
     async def _close(self, options: object) -> bool:
-        await trio.lowlevel.checkpoint_if_cancelled()
+        # No look for cancellation before: to close in a cancelled scope is to drop the connection.
         return await self._see_closed(self._begin_to_close(options))
 
     def _begin_to_close(self, options: object) -> Session:
