@@ -3,6 +3,9 @@
 import os
 
 import hypothesis
+import pytest
+
+from tests.certificates import Certificates
 
 # The suite talks to the loopback interface: no proxy of this machine has a part in that.
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
@@ -13,3 +16,9 @@ os.environ["no_proxy"] = "*"
 hypothesis.settings.register_profile("trio_ohws", deadline=None)
 if "CI" not in os.environ:
     hypothesis.settings.load_profile("trio_ohws")
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A PKI in files, made once."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))

@@ -15,6 +15,7 @@ import trio.testing
 import trustme
 from cryptography.hazmat.primitives import serialization
 
+from tests.tls_server import greet
 from trio_ohws._dial.tls import check_files, client_context, explain, start_tls, tls_trouble
 from trio_ohws.errors import BusinessError
 from trio_ohws.options import ClientCert, TlsProtocol, WebSocketRequestOptions
@@ -79,38 +80,13 @@ def demanding_context(version: ssl.TLSVersion) -> ssl.SSLContext:
     return context
 
 
-async def serve(stream: trio.abc.Stream, context: ssl.SSLContext) -> None:
-    """Be a TLS server that says "hello"; unlike Trio's, one that sends its alert before it gives up."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = context.wrap_bio(incoming, outgoing, server_side=True)
-    while True:
-        try:
-            tls.do_handshake()
-            tls.write(b"hello")
-            break
-        except ssl.SSLWantReadError:
-            await stream.send_all(outgoing.read())
-            received = await stream.receive_some()
-            if not received:
-                break
-            incoming.write(received)
-        except ssl.SSLError:
-            break
-    # The client may be gone already.
-    try:
-        await stream.send_all(outgoing.read())
-    except trio.BrokenResourceError:
-        pass
-    await stream.aclose()
-
-
 async def greeting(
     options: WebSocketRequestOptions, server: ssl.SSLContext, host: str = HOST, alpn: list[str] | None = None
 ) -> bytes:
     """What a client with these options reads from that server."""
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve, theirs, server)
+        nursery.start_soon(greet, theirs, server)
         stream = await start_tls(ours, host, await trio.to_thread.run_sync(client_context, options))
         if alpn is not None:
             alpn.append(str(stream.selected_alpn_protocol()))
