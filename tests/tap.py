@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
+import trio.testing
 
 from tests.scripted_peer import Frame, Network, Peer, parse_frames
 from trio_ohws.options import WebSocketRequestOptions
@@ -65,14 +66,27 @@ class Tap(trio.abc.Stream):
 
 
 class TappedNetwork(Network):
-    """As `Network`; the client's end of each connection is a `Tap`."""
+    """As `Network`; the client's end of each connection is a `Tap`, and a cancelled `dial` opened nothing.
 
-    def __init__(self, script: Callable[[Peer], Awaitable[Any]], nursery: trio.Nursery) -> None:
+    Args:
+        script: the server's part, run in `nursery` for each connection.
+        nursery: where it runs.
+        lockstep: whether a write waits until the other side has read it all.
+    """
+
+    def __init__(
+        self, script: Callable[[Peer], Awaitable[Any]], nursery: trio.Nursery, *, lockstep: bool = False
+    ) -> None:
         super().__init__(script, nursery)
+        self.lockstep = lockstep
         self.taps: list[Tap] = []
 
     async def dial(self, url: WebSocketURL, options: WebSocketRequestOptions) -> trio.abc.Stream:
         """Open a connection."""
-        tap = Tap(await super().dial(url, options))
-        self.taps.append(tap)
-        return tap
+        await trio.lowlevel.checkpoint()
+        pair = trio.testing.lockstep_stream_pair if self.lockstep else trio.testing.memory_stream_pair
+        ours, theirs = pair()
+        self.taps.append(Tap(ours))
+        self.peers.append(Peer(theirs))
+        self.nursery.start_soon(self.script, self.peers[-1])
+        return self.taps[-1]
