@@ -227,10 +227,7 @@ async def open_tunnel(stream: trio.abc.Stream, proxy: ProxyServer, host: str, po
         if isinstance(error, ProxyError):
             _raise_refusal(link, error)
         if isinstance(error, trio.BrokenResourceError):
-            # Under TLS 1.3 this is where a proxy tells that it wants a certificate of us.
-            trouble = tls_trouble(error)
-            what = f"broke off TLS: {trouble}" if trouble else "broke the connection without an answer"
-            raise _failed(proxy, what) from error
+            raise _failed(proxy, _broken(proxy, error)) from error
         raise
     return trio.StapledStream(stream, _Rest(link.rest, stream)) if link.rest else stream
 
@@ -249,6 +246,16 @@ def _latin(proxy: ProxyServer, text: str | None) -> str | None:
 
 def _failed(proxy: ProxyServer, what: str) -> BusinessError:
     return failure(UNKNOWN_ERROR, f"{proxy} {what}", "0")
+
+
+def _broken(proxy: ProxyServer, error: BaseException) -> str:
+    trouble = tls_trouble(error)
+    if trouble:
+        return f"broke off TLS: {trouble}"
+    what = "broke the connection without an answer"
+    # Under TLS 1.3 a proxy tells only now that it wants a certificate of us. If our request meets the end of
+    # the connection first, what it said is lost.
+    return f"{what}; it may require a client certificate" if proxy.scheme == "https" else what
 
 
 def _raise_refusal(link: _Link, error: ProxyError) -> NoReturn:
