@@ -31,6 +31,8 @@ TAKEN: list[tuple[str, object]] = [
     *((name, 0) for name in SECONDS if name != "ping_interval"),
     ("ping_interval", None),
     ("ping_timeout", None),
+    ("compression", None),
+    ("compression", "deflate"),
 ]
 
 # Setting, value, the whole sentence
@@ -70,6 +72,9 @@ OUT_OF_RANGE: list[tuple[str, object, str]] = [
     *((name, math.nan, f"{name} must be at least 0 seconds, not nan") for name in SECONDS),
     ("ping_interval", 0, "ping_interval must be above 0 seconds; None turns pings off"),
     ("ping_interval", 0.0, "ping_interval must be above 0 seconds; None turns pings off"),
+    ("compression", "gzip", "compression must be \"deflate\" or None, not 'gzip'"),
+    ("compression", True, 'compression must be "deflate" or None, not True'),
+    ("compression", [], 'compression must be "deflate" or None, not []'),
 ]
 
 
@@ -87,6 +92,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "goodbye_timeout": 2,
         "ping_interval": 30,
         "ping_timeout": 30,
+        "compression": None,
     }
 
     assert expected == dataclasses.asdict(Settings())

@@ -1,5 +1,6 @@
 """OpenHarmony's `webSocket` API as a Trio-native, structured-concurrency client."""
 
+from trio_ohws._wire.deflate import CompressionStatistics
 from trio_ohws.errors import AlreadyClosed, BusinessError, ConnectionLost, EndOfMessages
 from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders, WebSocketOpenInfo
 from trio_ohws.events.queue import QueueStatistics
@@ -23,6 +24,7 @@ __all__ = [
     "BusinessError",
     "ClientCert",
     "CloseResult",
+    "CompressionStatistics",
     "ConnectionLost",
     "EndOfMessages",
     "EventStream",

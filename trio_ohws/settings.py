@@ -3,7 +3,7 @@
 import math
 import ssl
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from trio_ohws.errors import PARAMETER_ERROR, failure
 from trio_ohws.options import WebSocketRequestOptions
@@ -30,6 +30,7 @@ class WebSocketSettings(TypedDict, total=False):
     goodbye_timeout: float
     ping_interval: float | None
     ping_timeout: float | None
+    compression: Literal["deflate"] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Settings:
     goodbye_timeout: float = 2
     ping_interval: float | None = 30
     ping_timeout: float | None = 30
+    compression: Literal["deflate"] | None = None
 
     def __post_init__(self) -> None:
         if self.policy is not None:
@@ -72,6 +74,8 @@ class Settings:
                 _check_seconds(name, seconds)
         if self.ping_interval == 0:
             raise ValueError("ping_interval must be above 0 seconds; None turns pings off")
+        if self.compression not in ("deflate", None):
+            raise ValueError(f'compression must be "deflate" or None, not {self.compression!r}')
 
 
 def settings_of_connection(settings: Settings, options: WebSocketRequestOptions) -> Settings:

@@ -11,6 +11,7 @@ import trio
 
 from trio_ohws._dial.dial import dial as dial_server
 from trio_ohws._dial.tls import check_files, explain
+from trio_ohws._wire.deflate import CompressionStatistics
 from trio_ohws._wire.frames import BINARY, TEXT
 from trio_ohws.errors import (
     CONNECTION_EXISTS,
@@ -71,6 +72,7 @@ class Statistics:
         parked: seconds for which the reader has been waiting for a slow consumer, 0 if it is not.
         parked_total: seconds that it has waited so, all in all.
         latency: seconds of the last round trip measured, or None.
+        compression: what permessage-deflate did; None where it was not agreed on.
     """
 
     state: State
@@ -83,6 +85,7 @@ class Statistics:
     parked: float
     parked_total: float
     latency: float | None
+    compression: CompressionStatistics | None
 
 
 def create_websocket(**settings: Unpack[WebSocketSettings]) -> "WebSocket":
@@ -108,6 +111,9 @@ def create_websocket(**settings: Unpack[WebSocketSettings]) -> "WebSocket":
         ping_interval: seconds without inbound traffic after which a ping is sent; None for none. Default 30.
         ping_timeout: seconds without a sign of life after a ping, after which the link counts as broken;
             None for never. Default 30.
+        compression: "deflate" offers permessage-deflate (RFC 7692) to the server, which may decline. Messages
+            of at least 64 bytes are then compressed. ``max_message_size`` counts what a message inflates to.
+            Not for secrets beside what an attacker can choose: see the guide. Default None: no compression.
 
     Returns:
         The socket. `on`, `once`, `off` and `subscribe` work at once, the rest inside ``async with``.
@@ -783,7 +789,7 @@ class WebSocket(trio.abc.Channel[Message]):
         """
         session = self._session
         if session is None or not session.headers:
-            return Statistics(self.state, 0, 0, 0, 0, 0, None, 0.0, 0.0, None)
+            return Statistics(self.state, 0, 0, 0, 0, 0, None, 0.0, 0.0, None, None)
         plane, outbox = session.plane, session.outbox
         assert outbox is not None
         parked = 0.0
@@ -800,6 +806,7 @@ class WebSocket(trio.abc.Channel[Message]):
             parked=parked,
             parked_total=plane.parked_total + parked,
             latency=plane.pings.latency,
+            compression=None if plane.deflate is None else plane.deflate.statistics(),
         )
 
     def _check_callback(self, callback: object) -> None:

@@ -4,20 +4,22 @@ The theory. Bytes are received into memory that the decoder chooses (`get_buffer
 lands where it will be read from. After each read `decode` makes one pass: a flat loop cuts whole, final,
 uncompressed frames out of the chunk, and whatever else begins there goes through the general, slower
 steps below it. Between passes nothing of a payload is left lying: an unfinished one is taken in piece by
-piece, text by an incremental decoder, which is how bad UTF-8 is found while its frame is still arriving.
-So the rest that is carried over is never more than a header or a control frame.
+piece, inflated if need be, text by an incremental decoder, which is how bad UTF-8 is found while its frame
+is still arriving. So the rest that is carried over is never more than a header or a control frame.
 
-A pass ends early at a control frame: a pong has to leave before the echo of a later message.
+A pass ends early at a control frame: a pong has to leave before the echo of a later message. And it ends
+when much was inflated: 256 KiB can hold a quarter of a gigabyte, in messages that are each allowed.
 """
 
 import codecs
 import io
 from typing import Final, NamedTuple
 
-from trio_ohws._wire.frames import BINARY, CLOSE, FIN, PONG, TEXT, Violation
+from trio_ohws._wire.deflate import PIECE, Deflate
+from trio_ohws._wire.frames import BINARY, CLOSE, FIN, PONG, RSV1, TEXT, Violation
 from trio_ohws._wire.scratch import Scratch
 
-__all__ = ["MAX_FRAGMENTS", "Control", "Decoder", "Message"]
+__all__ = ["MAX_FRAGMENTS", "Control", "Decoder", "Message", "Pause"]
 
 Message = str | bytes
 
@@ -27,6 +29,8 @@ _FINAL_BINARY: Final = FIN | BINARY
 MAX_FRAGMENTS: Final = 1 << 20
 # Read straight into a large frame's own buffer while at least this much of it is missing.
 _WORTH_A_READ: Final = 32768
+# Bytes that are inflated before those behind us get their turn; it takes some 3 ms.
+_ENOUGH: Final = 1 << 20
 
 _NOT_UTF8: Final = "text that is not UTF-8"
 
@@ -38,6 +42,12 @@ class Control(NamedTuple):
 
     opcode: int
     payload: bytes
+
+
+class Pause:
+    """Enough was inflated for once: hand the messages on, let others run, and decode again."""
+
+    __slots__ = ()
 
 
 class Decoder:
@@ -55,6 +65,8 @@ class Decoder:
         "_filled",
         "_final",
         "_fragments",
+        "_inflated",
+        "_inflating",
         "_max_message_size",
         "_missing",
         "_opcode",
@@ -65,13 +77,15 @@ class Decoder:
         "_tail",
         "_text",
         "_utf8",
+        "deflate",
         "stop",
     )
 
     def __init__(self, scratch: Scratch, max_message_size: int) -> None:
         self._scratch = scratch
         self._max_message_size = max_message_size
-        self.stop: Control | Violation | None = None  # what ended the last pass; None: it wants more bytes
+        self.deflate: Deflate | None = None  # what was negotiated, if it was
+        self.stop: Control | Pause | Violation | None = None  # why the last pass ended; None: more is wanted
         self._source: bytes | memoryview = b""  # bytes that are not decoded yet ...
         self._pos = 0  # ... from here on; not 0 only after a control frame
         self._tail = b""  # the beginning of a header or control frame, kept from the last pass
@@ -79,6 +93,8 @@ class Decoder:
         self._opcode = 0
         self._size = 0
         self._fragments = 0
+        self._inflating = False
+        self._inflated = 0  # bytes, since the last pause
         self._utf8: codecs.IncrementalDecoder | None = None
         self._text: io.StringIO | None = None
         self._data: bytearray | None = None
@@ -119,7 +135,7 @@ class Decoder:
         self._tail, self._pos = b"", 0
 
     def decode(self) -> list[Message]:
-        """Return the messages that are complete, up to the next control frame or violation (see `stop`)."""
+        """Return the messages that are complete, up to what `stop` says: a control frame, for example."""
         messages: list[Message] = []
         if self.stop is not None:
             if isinstance(self.stop, Violation):
@@ -234,8 +250,11 @@ class Decoder:
                 return -1
             self.stop = Control(opcode, bytes(source[start:end]))
             return end
-        self._begin_data(opcode, bool(first & FIN), length)
-        if opcode == BINARY and self._final:
+        if first & RSV1 and first & FIN and length <= PIECE and end <= len(source):
+            messages.append(self._inflate_whole(opcode, bytes(source[start:end])))
+            return end
+        self._begin_data(first, length)
+        if opcode == BINARY and self._final and not self._inflating:
             if end <= len(source):
                 messages.append(bytes(source[start:end]))
                 self._opcode = 0
@@ -249,7 +268,7 @@ class Decoder:
     def _judge(self, first: int, length: int) -> None:
         """Raise what the first two bytes of a frame are guilty of (RFC 6455 sections 5.1, 5.2, 5.4, 5.5)."""
         opcode = first & 0x0F
-        if first & 0x70:
+        if first & 0x70 and (first & 0x70 != RSV1 or self.deflate is None or opcode not in (TEXT, BINARY)):
             raise Violation(1002, "reserved bits set")
         if length & 0x80:
             raise Violation(1002, "masked frame from a server")
@@ -267,36 +286,43 @@ class Decoder:
         elif not opcode and not self._opcode:
             raise Violation(1002, "continuation of no message")
 
-    def _begin_data(self, opcode: int, final: bool, length: int) -> None:
+    def _begin_data(self, first: int, length: int) -> None:
         """Set up for a data frame's payload, which may not fit the message's limits."""
+        opcode = first & 0x0F
         if opcode:
             self._size = self._fragments = 0
-        if self._size + length > self._max_message_size:
+            self._inflating = bool(first & RSV1)
+        # A compressed payload takes no memory, and says nothing about the size that counts.
+        if not self._inflating and self._size + length > self._max_message_size:
             raise Violation(1009, f"message over {self._max_message_size} bytes")
         self._fragments += 1
         if self._fragments > MAX_FRAGMENTS:
             raise Violation(1009, f"message of over {MAX_FRAGMENTS} fragments")
-        self._final = final
+        self._final = bool(first & FIN)
         if opcode:
             self._opcode = opcode
             if opcode == TEXT:
                 self._utf8 = _utf8()
-                self._text = io.StringIO()
-            else:
+            if opcode == BINARY or self._inflating:
                 self._data = bytearray()
+            else:
+                self._text = io.StringIO()
 
     def _take(self, source: bytes | memoryview, pos: int) -> int:
         """Take in what is there of the frame's payload."""
         end = min(pos + self._missing, len(source))
         piece = source[pos:end]
         size = end - pos
+        if self._inflating:
+            while pos < end and self.stop is None:
+                part = bytes(source[pos : min(pos + PIECE, end)])
+                self._inflate(part)
+                self._missing -= len(part)
+                pos += len(part)
+            return pos
         if self._opcode == TEXT:
-            assert self._utf8 is not None
             assert self._text is not None
-            self._text.write(self._utf8.decode(piece))
-            # Python keeps half a surrogate (ED A0 to ED BF) until a third byte comes: vain patience here.
-            if b"\xed\xa0" <= self._utf8.getstate()[0] < b"\xee":
-                raise Violation(1007, _NOT_UTF8)
+            self._text.write(self._decode_text(piece))
         elif self._buffer is not None:
             # Through a view: a bytearray would make a copy of the piece first.
             with memoryview(self._buffer) as view:
@@ -309,9 +335,50 @@ class Decoder:
         self._size += size
         return end
 
+    def _decode_text(self, piece: bytes | memoryview) -> str:
+        assert self._utf8 is not None
+        text = self._utf8.decode(piece)
+        # Python keeps half a surrogate (ED A0 to ED BF) until a third byte comes: vain patience here.
+        if b"\xed\xa0" <= self._utf8.getstate()[0] < b"\xee":
+            raise Violation(1007, _NOT_UTF8)
+        return text
+
+    def _inflate(self, piece: bytes, *, last: bool = False) -> None:
+        """Take in a piece of a compressed message.
+
+        Text is kept as bytes too, and only looked at: as a string, what 16 MiB inflate to may take 64.
+        """
+        assert self._data is not None
+        data = self._breathe(piece, self._max_message_size - self._size, last=last)
+        if self._opcode == TEXT:
+            self._decode_text(data)
+        self._data += data
+        self._size += len(data)
+
+    def _inflate_whole(self, opcode: int, payload: bytes) -> Message:
+        """Return the message of a compressed frame that is all there, the common case."""
+        data = self._breathe(payload, self._max_message_size, last=True)
+        return data.decode() if opcode == TEXT else data
+
+    def _breathe(self, piece: bytes, room: int, *, last: bool) -> bytes:
+        """Inflate, and pause when that was enough."""
+        assert self.deflate is not None
+        data = self.deflate.inflate(piece, room, last=last)
+        self._inflated += len(data)
+        if self._inflated >= _ENOUGH:
+            self._inflated = 0
+            self.stop = Pause()
+        return data
+
     def _finish(self, messages: list[Message]) -> None:
         """The message is complete."""
-        if self._opcode == TEXT:
+        if self._inflating:
+            self._inflate(b"", last=True)
+            assert self._data is not None
+            messages.append(self._data.decode() if self._opcode == TEXT else bytes(self._data))
+            self._data = self._utf8 = None
+            self._inflating = False
+        elif self._opcode == TEXT:
             assert self._utf8 is not None
             assert self._text is not None
             self._utf8.decode(b"", True)

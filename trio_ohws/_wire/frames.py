@@ -13,6 +13,7 @@ __all__ = [
     "FIN",
     "PING",
     "PONG",
+    "RSV1",
     "TEXT",
     "Violation",
     "close_payload",
@@ -30,6 +31,7 @@ CLOSE: Final = 0x8
 PING: Final = 0x9
 PONG: Final = 0xA
 FIN: Final = 0x80
+RSV1: Final = 0x40  # begins a compressed message (RFC 7692 section 6)
 MASKED: Final = 0x80
 
 # Above this many bytes a payload is not joined to its header: one more copy of it costs more than a
@@ -41,7 +43,7 @@ _LARGE = struct.Struct("!BBQ").pack
 # The two bytes that begin a short frame, ready made: building them costs as much as masking 32 bytes.
 _SHORT: Final = {
     opcode: tuple(bytes((FIN | opcode, MASKED | size)) for size in range(126))
-    for opcode in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG)
+    for opcode in (CONTINUATION, TEXT, BINARY, RSV1 | TEXT, RSV1 | BINARY, CLOSE, PING, PONG)
 }
 
 
@@ -54,15 +56,15 @@ class Violation(Exception):
         self.reason = reason
 
 
-def encode(opcode: int, payload: bytes | memoryview) -> bytes:
-    """Return one whole, final, masked frame."""
+def encode(opcode: int, payload: bytes | bytearray | memoryview) -> bytes:
+    """Return one whole, final, masked frame; `opcode` may have RSV1."""
     mask = new_mask()
     size = len(payload)
     header = _SHORT[opcode][size] if size < 126 else _long_header(opcode, size)
     return header + mask + apply_mask(payload, mask)
 
 
-def encode_parts(opcode: int, payload: bytes | memoryview) -> tuple[bytes, bytes]:
+def encode_parts(opcode: int, payload: bytes | bytearray | memoryview) -> tuple[bytes, bytes]:
     """Return a frame over `COPY_LIMIT` in two parts, so that its payload is copied only by the masking."""
     mask = new_mask()
     return _long_header(opcode, len(payload)) + mask, apply_mask(payload, mask)

@@ -4,9 +4,10 @@ import base64
 import hashlib
 from collections.abc import Sequence
 
+from trio_ohws._wire.deflate import Deflate, negotiate
 from trio_ohws._wire.http1 import ResponseHead
 
-__all__ = ["Refusal", "accept_key", "canonical_head", "check_answer", "request_key"]
+__all__ = ["Refusal", "accept_key", "canonical_head", "check_answer", "check_extensions", "request_key"]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -56,14 +57,36 @@ def check_answer(head: ResponseHead, key: bytes, offered: Sequence[str]) -> str 
         raise Refusal("server answered 101 without 'Connection: Upgrade'", status)
     if _values(head, "sec-websocket-accept") != [accept_key(key)]:
         raise Refusal("server answered 101 with a bad Sec-WebSocket-Accept", status)
-    if _values(head, "sec-websocket-extensions"):
-        raise Refusal("server answered 101 with an extension that was not offered", status)
     chosen = _values(head, "sec-websocket-protocol")
     if not chosen:
         return None
     if len(chosen) > 1 or chosen[0] not in offered:
         raise Refusal("server answered 101 with a subprotocol that was not offered", status)
     return chosen[0]
+
+
+def check_extensions(head: ResponseHead, *, deflate: bool) -> Deflate | None:
+    """Return what was agreed on compression, or None.
+
+    Args:
+        head: the final response.
+        deflate: permessage-deflate was offered; nothing else ever is.
+
+    Raises:
+        Refusal: the server chose what was not offered.
+
+    Source: RFC 6455 section 9.1, RFC 7692 sections 5.1 and 7.1.
+    """
+    values = _values(head, "sec-websocket-extensions")
+    if not values:
+        return None
+    if not deflate:
+        raise Refusal("server answered 101 with an extension that was not offered", head.status)
+    try:
+        return negotiate(", ".join(values))
+    except ValueError as error:
+        words = f"server answered 101 with extensions that were not offered: {_printable(str(error))}"
+        raise Refusal(words, head.status) from None
 
 
 def _values(head: ResponseHead, name: str) -> list[str]:

@@ -13,7 +13,8 @@ from typing import Final, Protocol
 
 import trio
 
-from trio_ohws._wire.decoder import Control, Decoder, Message
+from trio_ohws._wire.decoder import Control, Decoder, Message, Pause
+from trio_ohws._wire.deflate import Deflate
 from trio_ohws._wire.frames import (
     CLOSE,
     PING,
@@ -25,7 +26,7 @@ from trio_ohws._wire.frames import (
     server_frame,
 )
 from trio_ohws._wire.http1 import HeadParser, MalformedHead, ResponseHead
-from trio_ohws._wire.upgrade import Refusal, canonical_head, check_answer, request_key
+from trio_ohws._wire.upgrade import Refusal, canonical_head, check_answer, check_extensions, request_key
 from trio_ohws.events.emitter import Emitter
 from trio_ohws.events.queue import TURN
 from trio_ohws.nursery.outbox import Outbox
@@ -71,6 +72,7 @@ class DataPlane(trio.abc.Stream):
         emitter: where messages go.
         offered: the subprotocols that the request names.
         owner: who is told.
+        deflate: the request offers permessage-deflate.
     """
 
     def __init__(
@@ -81,6 +83,8 @@ class DataPlane(trio.abc.Stream):
         emitter: Emitter,
         offered: tuple[str, ...],
         owner: Owner,
+        *,
+        deflate: bool = False,
     ) -> None:
         self._transport = transport
         self._outbox = outbox
@@ -88,12 +92,14 @@ class DataPlane(trio.abc.Stream):
         self._emitter = emitter
         self._offered = offered
         self._owner = owner
+        self._offers_deflate = deflate
         self._key = b""
         self._released: trio.Event | None = trio.Event()
         self._draining = False
         self._stops = 0  # passes that ended at a control frame
         self.head: ResponseHead | None = None  # the answer, as the server sent it
         self.subprotocol: str | None = None
+        self.deflate: Deflate | None = None  # what was agreed
         self.pings: Pings = Pings(outbox)
         self.close_queued: trio.Event = trio.Event()  # our Close frame is in the outbox
         self._now = trio.lowlevel.current_clock().current_time  # asked once per read
@@ -160,6 +166,7 @@ class DataPlane(trio.abc.Stream):
             while (head := parser.feed(await self._receive())) is None:
                 pass
             self.subprotocol = check_answer(head, self._key, self._offered)
+            self.deflate = check_extensions(head, deflate=self._offers_deflate)
         except MalformedHead as error:
             self._owner.refused(Refusal(str(error), error.status))
             return b""
@@ -175,6 +182,9 @@ class DataPlane(trio.abc.Stream):
             self._owner.refused(refusal)
             return b""
         self.head = head
+        if self.deflate is not None:
+            self._decoder.deflate = self.deflate
+            self._outbox.compress(self.deflate)
         self._decoder.feed(parser.rest)
         return canonical_head(self._key, self.subprotocol)
 
@@ -201,7 +211,7 @@ class DataPlane(trio.abc.Stream):
                 if frame := self._stopped(decoder.stop):
                     return frame
                 self._stops += 1
-                if not self._stops % TURN:
+                if not self._stops % TURN or isinstance(decoder.stop, Pause):
                     await trio.lowlevel.checkpoint()  # a chunk may hold a hundred thousand pongs
                 continue
             if outbox.queued >= outbox.limit:
@@ -252,11 +262,13 @@ class DataPlane(trio.abc.Stream):
             self.heard_at = trio.current_time()
             self.parked_total += self.heard_at - since
 
-    def _stopped(self, stop: Control | Violation) -> bytes:
+    def _stopped(self, stop: Control | Pause | Violation) -> bytes:
         """Deal with what ended the decoder's pass; return what trio-websocket is to see of it."""
         try:
             if isinstance(stop, Violation):
                 raise stop
+            if isinstance(stop, Pause):
+                return b""
             if stop.opcode == PONG:
                 self.pings.pong(stop.payload)
             elif stop.opcode == CLOSE:

@@ -13,7 +13,8 @@ from typing import Final
 
 import trio
 
-from trio_ohws._wire.frames import COPY_LIMIT, encode, encode_parts
+from trio_ohws._wire.deflate import MIN_SIZE, Deflate
+from trio_ohws._wire.frames import COPY_LIMIT, RSV1, encode, encode_parts
 from trio_ohws.errors import ConnectionLost
 from trio_ohws.nursery.transport import LINK_ERRORS, Transport
 
@@ -42,6 +43,7 @@ class Outbox:
 
     __slots__ = (
         "_burst",
+        "_deflate",
         "_failure",
         "_holding",
         "_in_hand",
@@ -49,6 +51,7 @@ class Outbox:
         "_marks",
         "_on_dead",
         "_parked",
+        "_plain_limit",
         "_queue",
         "_room",
         "_transport",
@@ -66,6 +69,8 @@ class Outbox:
         self.queued: int = 0  # bytes, those in the writer's hand included
         self.written: int = 0  # bytes since the beginning
         self.messages: int = 0  # data frames since the beginning
+        self._deflate: Deflate | None = None
+        self._plain_limit = COPY_LIMIT  # bytes of payload up to which a frame is made without further ado
         self._queue: deque[bytes] = deque()
         self._burst = False  # gather; true whenever something is queued or in the writer's hand
         self._holding = False  # the reader is in a pass, and will write at its end
@@ -106,11 +111,32 @@ class Outbox:
         if not always and (self.refusing or self.queued >= self.limit or self._line):
             return False
         self.messages += 1
+        if len(payload) > self._plain_limit:
+            self._put_message(opcode, payload)
+        else:
+            self.put(encode(opcode, payload))
+        return True
+
+    def compress(self, deflate: Deflate) -> None:
+        """Compress messages from now on, where that pays."""
+        self._deflate = deflate
+        self._plain_limit = MIN_SIZE - 1
+
+    def _put_message(self, opcode: int, payload: bytes | bytearray | memoryview) -> None:
+        """Queue a message that is to be compressed, or too large to be copied once more.
+
+        Compressing and queueing are one step. Should anything interrupt it, MemoryError for one, then what
+        the peer has not got is in our window: so from then on nothing is compressed, which is always allowed.
+        """
+        deflate, self._deflate = self._deflate, None
+        if deflate is not None:
+            payload = deflate.compress(payload)
+            opcode |= RSV1
         if len(payload) > COPY_LIMIT:
             self.put_parts(encode_parts(opcode, payload))
         else:
             self.put(encode(opcode, payload))
-        return True
+        self._deflate = deflate
 
     def put(self, frame: bytes) -> None:
         """Queue a whole frame, whatever the limit; drop it if the outbox is dead."""

@@ -19,6 +19,7 @@ import trio
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from trio_ohws._wire.decoder import Decoder, Message
+from trio_ohws._wire.deflate import OFFER
 from trio_ohws._wire.frames import Violation
 from trio_ohws._wire.scratch import Scratch
 from trio_ohws._wire.upgrade import Refusal
@@ -355,9 +356,13 @@ class Session:
         settings, request = self._settings, self._request
         self.outbox = Outbox(transport, settings.send_buffer, self._write_failed)
         decoder = Decoder(_run_scratch(), settings.max_message_size)
+        deflate = settings.compression is not None
         plane = self._plane = DataPlane(
-            transport, self.outbox, decoder, self._emitter, request.subprotocols, self
+            transport, self.outbox, decoder, self._emitter, request.subprotocols, self, deflate=deflate
         )
+        headers = list(request.headers)
+        if deflate:
+            headers.append((b"Sec-WebSocket-Extensions", OFFER.encode()))
         with bare_errors():
             async with trio.open_nursery() as tasks:
                 self._tasks = tasks
@@ -369,7 +374,7 @@ class Session:
                         request.host,
                         request.target,
                         subprotocols=request.subprotocols,
-                        extra_headers=list(request.headers),
+                        extra_headers=headers,
                     )
                 if self._connection is not None and self._refusal is None:
                     await trio.lowlevel.checkpoint_if_cancelled()  # the last moment to cancel `connect`
