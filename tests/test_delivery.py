@@ -186,6 +186,26 @@ Kind = Callable[[Callable[..., object]], Callable[..., object]]
 sync_or_async = pytest.mark.parametrize("kind", [lambda callback: callback, as_async], ids=["sync", "async"])
 
 
+class Turns(trio.abc.Instrument):
+    """Counts how often each task is given its turn."""
+
+    def __init__(self) -> None:
+        self.of: Counter[trio.lowlevel.Task] = Counter()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """See `Instrument`."""
+        self.of[task] += 1
+
+
+@pytest.fixture
+def turns(server: Server) -> Iterator[Turns]:
+    """A count that begins with the test."""
+    instrument = Turns()
+    trio.lowlevel.add_instrument(instrument)
+    yield instrument
+    trio.lowlevel.remove_instrument(instrument)
+
+
 # Rule 1: callbacks in order, then streams, then the inbox
 
 
@@ -532,21 +552,23 @@ async def test_rule_3_what_every_porter_writes(server: Server, autojump_clock: M
     assert [GOING_AWAY] == server.frames
 
 
-async def test_rule_3_sync_callbacks_run_in_the_reader(server: Server, autojump_clock: MockClock) -> None:
+async def test_rule_3_sync_callbacks_run_in_the_reader(
+    server: Server, autojump_clock: MockClock, turns: Turns
+) -> None:
     """All callbacks of all messages of a packet run in one step of one task."""
-    tasks = set()
     steps = Told()
 
-    async with server.socket() as ws:
-        ws.on("message", lambda err, value: tasks.add(trio.lowlevel.current_task()))
-        ws.on("message", lambda err, value: steps.append(value))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(server.send, "a", "b", "c")
-            while not steps:
-                await trio.lowlevel.checkpoint()
-            assert ["a", "b", "c"] == steps
+    def note(err: None, value: Message) -> None:
+        task = trio.lowlevel.current_task()
+        steps.append((task, turns.of[task]))
 
-    assert 1 == len(tasks)
+    async with server.socket() as ws:
+        ws.on("message", note)
+        ws.on("message", note)
+        await server.send("a", "b", "c")
+
+    assert 6 == len(steps)
+    assert 1 == len(set(steps))
 
 
 # Rule 4: async callbacks
@@ -908,10 +930,14 @@ async def test_rule_5_two_tasks_raise_in_the_same_step(server: Server, autojump_
     """Two async callbacks of the same message: neither is lost."""
 
     async def fail(err: None, value: Message) -> None:
-        raise Oops
+        if value == "a":
+            raise Oops
+        await trio.sleep_forever()
 
     async def fail_too(err: None, value: Message) -> None:
-        raise ValueError
+        if value == "a":
+            raise ValueError
+        await trio.sleep_forever()
 
     with pytest.RaisesGroup(Oops, ValueError):
         async with server.socket() as ws:
@@ -1903,6 +1929,10 @@ async def test_cancelling_loses_nothing(way: str, data: st.DataObject) -> None:
         scope.cancel()
 
     async with trio.open_nursery() as nursery:
+
+        def cancel_after(scope: trio.CancelScope, steps: int) -> None:
+            nursery.start_soon(cancel, scope, steps)
+
         async with Network(serve, nursery).websocket(receive_buffer=(limit, 100)) as ws:
             stream = ws.subscribe("message", max_items=limit) if way == "stream" else None
             if stream is not None:
@@ -1914,7 +1944,7 @@ async def test_cancelling_loses_nothing(way: str, data: st.DataObject) -> None:
                 steps = patience[number % len(patience)] if number % 3 else None
                 with trio.CancelScope() as scope:
                     if steps is not None:
-                        nursery.start_soon(cancel, scope, steps)
+                        cancel_after(scope, steps)
                     try:
                         got = await (PULLS[way](ws) if stream is None else stream.receive())
                     except (StopAsyncIteration, trio.EndOfChannel):
@@ -1922,26 +1952,6 @@ async def test_cancelling_loses_nothing(way: str, data: st.DataObject) -> None:
                     received.extend(got if isinstance(got, list) else [got])  # type: ignore[list-item]
 
     assert numbers(0, count) == received
-
-
-class Turns(trio.abc.Instrument):
-    """Counts how often each task is given its turn."""
-
-    def __init__(self) -> None:
-        self.of: Counter[trio.lowlevel.Task] = Counter()
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        """See `Instrument`."""
-        self.of[task] += 1
-
-
-@pytest.fixture
-def turns(server: Server) -> Iterator[Turns]:
-    """A count that begins with the test."""
-    instrument = Turns()
-    trio.lowlevel.add_instrument(instrument)
-    yield instrument
-    trio.lowlevel.remove_instrument(instrument)
 
 
 @pytest.mark.parametrize("way", ["receive", "iteration", "stream"])

@@ -72,6 +72,7 @@ async def test_callbacks_have_the_shapes_of_the_reference(name: str, arguments: 
     emitter = Emitter(None, ignore)
 
     async def awaited(*got: object) -> None:
+        await trio.lowlevel.checkpoint()
         calls.append(got)
 
     emitter.on(name, lambda *got: calls.append(got))
@@ -106,6 +107,7 @@ class Listeners:
         """Yield one of each."""
 
         async def function(err: None, value: object) -> None:
+            await trio.lowlevel.checkpoint()
             self.told.append(value)
 
         yield function
@@ -135,7 +137,7 @@ def test_a_coroutine_from_a_sync_callback_is_refused_and_closed(path: str) -> No
     coroutines = []
 
     async def work(value: object) -> None:
-        raise AssertionError
+        await trio.lowlevel.checkpoint()
 
     def listener(err: None, value: object) -> Any:
         coroutines.append(work(value))
@@ -255,7 +257,7 @@ def test_pieces_make_up_the_message(message: Message, size: int) -> None:
 # Tasks and ends
 
 
-async def test_callbacks_that_were_registered_before_get_their_task() -> None:
+def test_callbacks_that_were_registered_before_get_their_task() -> None:
     """`on` works before there is a nursery; `off` before that leaves no task behind."""
     emitter, _ = begun()
     started: list[object] = []
@@ -271,7 +273,7 @@ async def test_callbacks_that_were_registered_before_get_their_task() -> None:
     assert 1 == len(started)
 
 
-async def test_a_callback_that_comes_too_late_gets_no_task() -> None:
+def test_a_callback_that_comes_too_late_gets_no_task() -> None:
     """After the end there is no nursery to start one in, and no event to wait for."""
     emitter, inbox = begun()
     emitter.deliver(["a"])
@@ -288,7 +290,7 @@ async def test_a_callback_that_comes_too_late_gets_no_task() -> None:
 
 
 @pytest.mark.parametrize("name", EVENT_NAMES)
-async def test_a_stream_of_a_socket_that_was_left_has_ended(name: str) -> None:
+def test_a_stream_of_a_socket_that_was_left_has_ended(name: str) -> None:
     """`finish` ends the streams that there are, and those that come later."""
     emitter, _ = begun()
     early = emitter.subscribe(name, 1, 1, "wait")
@@ -373,6 +375,7 @@ async def test_a_drain_that_is_cancelled_goes_on_where_it_was() -> None:
     slowly: list[object] = []
 
     async def slow(err: None, value: object) -> None:
+        await trio.lowlevel.checkpoint()
         slowly.append(value)
 
     emitter.on("message", append_to(told))

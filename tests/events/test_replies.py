@@ -102,6 +102,7 @@ async def test_what_a_callback_raises_comes_out() -> None:
         raise ValueError
 
     async def fail_async(error: BusinessError | None, value: object) -> None:
+        await trio.lowlevel.checkpoint()
         raise ValueError
 
     for callback in (fail, fail_async):

@@ -44,7 +44,7 @@ async def test_it_is_a_receive_channel() -> None:
         stream.receive_nowait()
 
 
-async def test_receive_nowait_does_not_wait() -> None:
+def test_receive_nowait_does_not_wait() -> None:
     """Without an item there is WouldBlock."""
     with pytest.raises(trio.WouldBlock):
         Source().stream().receive_nowait()
