@@ -274,6 +274,8 @@ class Session:
             refusal.__cause__ = cause
             self.refused(refusal)
             return
+        if cause is None and self.outbox is not None:
+            cause = self.outbox.failure  # a failed write may have used the socket's error up: reading sees EOF
         self._end(_Ending(1006, "The link is down", "link", broken=True, cause=cause))
 
     def farewell(self) -> tuple[int, str]:
