@@ -2,6 +2,8 @@
 
 import socket
 import struct
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 import trio.testing
@@ -10,7 +12,7 @@ from tests.scripted_peer import Network, Peer
 from trio_ohws.options import WebSocketRequestOptions
 from trio_ohws.url import WebSocketURL
 
-__all__ = ["TcpNetwork", "open_tcp_pair", "reset"]
+__all__ = ["TcpNetwork", "open_tcp_pair", "reset", "serve"]
 
 
 async def open_tcp_pair(buffer: int | None = None) -> tuple[trio.SocketStream, trio.SocketStream]:
@@ -48,3 +50,16 @@ class TcpNetwork(Network):
             await self.script(peer)
         finally:
             await trio.aclose_forcefully(peer.stream)
+
+
+async def serve(script: Callable[[Peer], Awaitable[object]], nursery: trio.Nursery) -> str:
+    """Serve each connection by `script`, close it then, and return the server's URL, for the real dialler."""
+
+    async def handle(stream: trio.SocketStream) -> None:
+        try:
+            await script(Peer(stream))
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    (listener,) = await nursery.start(partial(trio.serve_tcp, handle, 0, host="127.0.0.1"))
+    return f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/"
