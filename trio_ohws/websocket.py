@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, Unpack, cast, overload
+from typing import Any, Final, Literal, NoReturn, Self, Unpack, cast, overload
 
 import trio
 
@@ -22,7 +22,15 @@ from trio_ohws.errors import (
     failure,
 )
 from trio_ohws.events.emitter import MAX_BYTES, Emitter
-from trio_ohws.events.model import CloseResult, EventName, Listener, Message, ResponseHeaders
+from trio_ohws.events.model import (
+    CloseResult,
+    EventName,
+    Listener,
+    Message,
+    OpenResult,
+    ResponseHeaders,
+    WebSocketOpenInfo,
+)
 from trio_ohws.events.queue import OVERFLOWS, TURN, BoundedQueue, Overflow, QueueStatistics
 from trio_ohws.events.replies import Replies, reply
 from trio_ohws.events.stream import EventStream
@@ -604,6 +612,59 @@ class WebSocket(trio.abc.Channel[Message]):
         Source: the API document, off('open') and its siblings.
         """
         self._emitter.off(type, callback)
+
+    @overload
+    def subscribe(
+        self,
+        type: Literal["message"],
+        *,
+        max_items: int = ...,
+        max_bytes: int = ...,
+        overflow: Overflow = ...,
+    ) -> EventStream[Message]: ...
+    @overload
+    def subscribe(
+        self, type: Literal["open"], *, max_items: int = ..., max_bytes: int = ..., overflow: Overflow = ...
+    ) -> EventStream[OpenResult]: ...
+    @overload
+    def subscribe(
+        self,
+        type: Literal["openInfo"],
+        *,
+        max_items: int = ...,
+        max_bytes: int = ...,
+        overflow: Overflow = ...,
+    ) -> EventStream[WebSocketOpenInfo]: ...
+    @overload
+    def subscribe(
+        self, type: Literal["close"], *, max_items: int = ..., max_bytes: int = ..., overflow: Overflow = ...
+    ) -> EventStream[CloseResult]: ...
+    @overload
+    def subscribe(
+        self, type: Literal["error"], *, max_items: int = ..., max_bytes: int = ..., overflow: Overflow = ...
+    ) -> EventStream[BusinessError]: ...
+    @overload
+    def subscribe(
+        self,
+        type: Literal["headerReceive"],
+        *,
+        max_items: int = ...,
+        max_bytes: int = ...,
+        overflow: Overflow = ...,
+    ) -> EventStream[ResponseHeaders]: ...
+    @overload
+    def subscribe(
+        self,
+        type: Literal["dataEnd"],
+        *,
+        max_items: int = ...,
+        max_bytes: int = ...,
+        overflow: Overflow = ...,
+    ) -> EventStream[None]: ...
+    @overload
+    def subscribe(
+        self, type: EventName, *, max_items: int = ..., max_bytes: int = ..., overflow: Overflow = ...
+    ) -> EventStream[Any]: ...
 
     def subscribe(
         self,

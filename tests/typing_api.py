@@ -1,0 +1,313 @@
+"""What a type checker knows about the API. Nothing in here runs: mypy and pyright read it.
+
+Every line is something that a user writes. Where the wrong use must be refused, an ignore with its code says
+so, and the checkers complain about one that is not needed.
+"""
+
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, assert_type
+
+import trio
+
+import trio_ohws
+from trio_ohws import (
+    BusinessError,
+    ClientCert,
+    CloseResult,
+    ConnectionLost,
+    EndOfMessages,
+    HttpProxy,
+    MessageBatches,
+    OpenResult,
+    QueueStatistics,
+    ResponseHeaders,
+    State,
+    Statistics,
+    WebSocket,
+    WebSocketCloseOptions,
+    WebSocketRequestOptions,
+    create_websocket,
+    createWebSocket,
+    open_websocket,
+)
+
+URL = "wss://example.test/"
+
+
+# Callbacks, as a porter from ArkTS writes them
+
+
+def on_answer(err: BusinessError | None, value: bool | None) -> None:
+    """A callback of connect, send or close."""
+
+
+async def on_answer_later(err: BusinessError | None, value: bool | None) -> None:
+    """The same, async."""
+
+
+def on_open(err: BusinessError | None, value: OpenResult) -> None:
+    """A callback of 'open'."""
+    assert_type(value.status, int)
+    assert_type(value.message, str)
+
+
+def on_message(err: BusinessError | None, value: str | bytes) -> None:
+    """A callback of 'message'."""
+
+
+async def on_message_later(err: None, value: str | bytes) -> None:
+    """An async callback of 'message'."""
+
+
+def on_close(err: None, value: CloseResult) -> None:
+    """A callback of 'close'."""
+    assert_type(value.code, int)
+    assert_type(value.reason, str)
+    assert_type(value.clean, bool)
+    assert_type(value.cause, BaseException | None)
+
+
+def on_error(err: BusinessError) -> None:
+    """A callback of 'error'."""
+    assert_type(err.code, int)
+    assert_type(err.message, str)
+    assert_type(err.data, str | None)
+    assert_type(err.to_dict(), dict[str, int | str])
+
+
+def on_header_receive(headers: ResponseHeaders) -> None:
+    """A callback of 'headerReceive'."""
+    assert_type(headers["server"], str | list[str])
+    assert_type(headers.get("server"), str | list[str] | None)
+
+
+def on_data_end() -> None:
+    """A callback of 'dataEnd'."""
+
+
+# Making one
+
+
+def make() -> None:
+    """Both names make the same, and settings are checked by name."""
+    assert_type(create_websocket(), WebSocket)
+    assert_type(createWebSocket(), WebSocket)
+    create_websocket(
+        max_message_size=1,
+        fragment_size=4096,
+        receive_buffer=(1, 1),
+        send_buffer=1,
+        connect_timeout=1,
+        close_timeout=0.5,
+        goodbye_timeout=0.5,
+        ping_interval=None,
+        ping_timeout=None,
+    )
+    create_websocket(receive_buffer=None, fragment_size=None)
+    create_websocket(conect_timeout=1)  # type: ignore[call-arg]
+    create_websocket(connect_timeout="1")  # type: ignore[arg-type]
+    open_websocket(URL, conect_timeout=1)  # type: ignore[call-arg]
+
+
+async def open_one() -> None:
+    """The block gives a socket."""
+    async with create_websocket() as ws:
+        assert_type(ws, WebSocket)
+    async with open_websocket(URL) as ws:
+        assert_type(ws, WebSocket)
+    async with open_websocket(URL, {"protocol": "chat"}, ping_interval=None) as ws:
+        assert_type(ws, WebSocket)
+
+
+# The overloads
+
+
+async def connect(ws: WebSocket, options: WebSocketRequestOptions, mapping: Mapping[str, object]) -> None:
+    """Without a callback a coroutine of bool, with one None."""
+    promise: Coroutine[Any, Any, bool] = ws.connect(URL)
+    assert_type(await promise, bool)
+    assert_type(await ws.connect(URL, None), bool)
+    assert_type(await ws.connect(URL, options), bool)
+    assert_type(await ws.connect(URL, mapping), bool)
+    assert_type(await ws.connect(URL, {"header": {"a": "b"}}), bool)
+    ws.connect(URL, on_answer)
+    ws.connect(URL, on_answer_later)
+    ws.connect(URL, lambda err, value: None)
+    ws.connect(URL, options, on_answer)
+    ws.connect(URL, None, on_answer)
+    ws.connect(URL, callback=on_answer)
+    ws.connect(URL, options, callback=on_answer)
+    ws.connect(URL, {"header": {"a": "b"}}, lambda err, value: ws.send("x", on_answer))
+    await ws.connect(5)  # type: ignore[call-overload]
+    await ws.connect(URL, 5)  # type: ignore[call-overload]
+    await ws.connect(URL, WebSocketCloseOptions())  # type: ignore[call-overload]
+
+
+async def send(ws: WebSocket, view: memoryview, text: str | bytes) -> None:
+    """All kinds of data, with and without a callback."""
+    promise: Coroutine[Any, Any, bool] = ws.send("text")
+    assert_type(await promise, bool)
+    assert_type(await ws.send(b"bytes"), bool)
+    assert_type(await ws.send(bytearray()), bool)
+    assert_type(await ws.send(view), bool)
+    assert_type(await ws.send(text), bool)
+    ws.send("text", on_answer)
+    ws.send("text", on_answer_later)
+    ws.send("text", callback=on_answer)
+    ws.send_nowait("text")
+    ws.send_nowait(view)
+    await ws.flush()
+    await ws.send(5)  # type: ignore[call-overload]
+    ws.send_nowait(None)  # type: ignore[arg-type]
+
+
+async def close(ws: WebSocket, options: WebSocketCloseOptions) -> None:
+    """Without a callback a coroutine of bool, with one None."""
+    promise: Coroutine[Any, Any, bool] = ws.close()
+    assert_type(await promise, bool)
+    assert_type(await ws.close(None), bool)
+    assert_type(await ws.close(options), bool)
+    assert_type(await ws.close({"code": 1000, "reason": "done"}), bool)
+    ws.close(on_answer)
+    ws.close(lambda err, value: None)
+    ws.close(options, on_answer)
+    ws.close({"code": 1000}, on_answer_later)
+    ws.close(None, on_answer)
+    ws.close(callback=on_answer)
+    await ws.aclose()
+    await ws.close(1000)  # type: ignore[call-overload]
+
+
+# Events
+
+
+def listen(ws: WebSocket) -> None:
+    """Each event takes its callback, sync or async; the names are checked."""
+    ws.on("open", on_open)
+    ws.on("message", on_message)
+    ws.on("message", on_message_later)
+    ws.on("close", on_close)
+    ws.on("error", on_error)
+    ws.on("dataEnd", on_data_end)
+    ws.on("headerReceive", on_header_receive)
+    ws.on("message", lambda err, value: ws.send(value, on_answer))
+    ws.once("open", on_open)
+    ws.off("open", on_open)
+    ws.off("open")
+    ws.on("opened", on_open)  # type: ignore[arg-type]
+    ws.once("message", None)  # type: ignore[arg-type]
+    ws.off("mesage")  # type: ignore[arg-type]
+
+
+async def subscribe(ws: WebSocket) -> None:
+    """A stream is a channel of what the event carries."""
+    async with ws.subscribe("message", max_items=10, overflow="latest") as messages:
+        assert_type(await messages.receive(), str | bytes)
+        assert_type(messages.receive_nowait(), str | bytes)
+        assert_type(messages.statistics(), QueueStatistics)
+        async for message in messages:
+            assert_type(message, str | bytes)
+    assert_type(await ws.subscribe("open").receive(), OpenResult)
+    assert_type(await ws.subscribe("close").receive(), CloseResult)
+    assert_type(await ws.subscribe("error").receive(), BusinessError)
+    assert_type(await ws.subscribe("headerReceive").receive(), ResponseHeaders)
+    ends: trio.abc.ReceiveChannel[None] = ws.subscribe("dataEnd")
+    await ends.aclose()
+    ws.subscribe("message", overflow="drop")  # type: ignore[call-overload]
+    ws.subscribe("mesage")  # type: ignore[call-overload]
+
+
+# Pulling
+
+
+async def pull(ws: WebSocket) -> None:
+    """Messages are text or bytes, one by one or many."""
+    assert_type(await ws.receive(), str | bytes)
+    assert_type(await anext(ws), str | bytes)
+    async for message in ws:
+        assert_type(message, str | bytes)
+        if isinstance(message, str):
+            assert_type(message, str)
+        else:
+            assert_type(message, bytes)
+    assert_type(ws.batches(), MessageBatches)
+    async for batch in ws.batches():
+        assert_type(batch, list[str | bytes])
+
+
+async def converse(channel: trio.abc.Channel[str | bytes]) -> None:
+    """Code for any channel."""
+    await channel.send("x")
+
+
+async def pass_on(ws: WebSocket) -> None:
+    """A socket is a channel of messages, and each of its parts."""
+    await converse(ws)
+    sending: trio.abc.SendChannel[str | bytes] = ws
+    receiving: trio.abc.ReceiveChannel[str | bytes] = ws
+    resource: trio.abc.AsyncResource = ws
+    await sending.send(await receiving.receive())
+    await resource.aclose()
+    wrong: trio.abc.Channel[int] = ws  # type: ignore[assignment]
+    await wrong.aclose()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ws.aclose)
+        nursery.start_soon(ws.flush)
+
+
+# The rest
+
+
+async def look(ws: WebSocket) -> None:
+    """Properties and measurements."""
+    assert_type(await ws.ping(), float)
+    assert_type(await ws.ping(b"payload"), float)
+    assert_type(await ws.wait_closed(), CloseResult)
+    assert_type(ws.state, State)
+    assert_type(ws.url, str | None)
+    assert_type(ws.subprotocol, str | None)
+    assert_type(ws.response_headers, ResponseHeaders)
+    assert_type(ws.close_result, CloseResult | None)
+    assert_type(ws.latency, float | None)
+    assert_type(ws.statistics(), Statistics)
+    assert_type(ws.statistics().receive_queue, QueueStatistics | None)
+    ws.url = URL  # type: ignore[misc]
+    await ws.ping("text")  # type: ignore[arg-type]
+    if ws.state == "open":
+        ws.send_nowait("x")
+
+
+def build() -> None:
+    """Options, with the types that the fields take."""
+    headers: Mapping[str, str | Sequence[str]] = {"a": "b", "many": ["c", "d"]}
+    options = WebSocketRequestOptions(
+        header=headers,
+        ca_path=Path("ca.pem"),
+        client_cert=ClientCert("cert.pem", Path("key.pem"), "password"),
+        proxy=HttpProxy("proxy.test", 3128, "user", "password", ["*.test"]),
+        protocol="a, b",
+    )
+    assert_type(options.protocol, str | None)
+    WebSocketRequestOptions(proxy="no-proxy")
+    WebSocketRequestOptions(proxy="system")
+    WebSocketCloseOptions(code=4000, reason="r")
+    WebSocketCloseOptions(reason=5)  # type: ignore[arg-type]
+    options.protocol = "c"  # type: ignore[misc]
+
+
+async def catch(ws: WebSocket) -> None:
+    """One `except` of Trio's, or of ours."""
+    try:
+        await ws.send("x")
+    except trio.BrokenResourceError as error:
+        assert_type(error, trio.BrokenResourceError)
+    except trio.ClosedResourceError:
+        pass
+    except BusinessError as error:
+        assert_type(error.code, int)
+    trios: list[Exception] = []
+    broken: trio.BrokenResourceError = ConnectionLost("x")
+    end: trio.EndOfChannel = EndOfMessages("x")
+    ours: BusinessError = trio_ohws.AlreadyClosed("x")
+    trios += [broken, end, ours]
