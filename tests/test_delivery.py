@@ -276,6 +276,31 @@ async def test_rule_1_callbacks_are_called_in_order_of_registration(
     assert [] == told
 
 
+@pytest.mark.parametrize("change", ["off", "replace", "add", "close"])
+async def test_rule_1_changes_within_a_packet(server: Server, autojump_clock: MockClock, change: str) -> None:
+    """What the only callback changes at one message holds from the next one on, though both came at once."""
+    told, others = Told(), Told()
+
+    async with server.socket() as ws:
+
+        def listen(err: None, value: Message) -> None:
+            told.append(value)
+            if value == "b":
+                if change in ("off", "replace"):
+                    ws.off("message", listen)
+                if change in ("replace", "add"):
+                    ws.on("message", others.message)
+                if change == "close":
+                    ws.close(lambda err, value: None)
+
+        ws.on("message", listen)
+        await server.send("a", "b", "c", "d")
+
+        assert (["a", "b", "c", "d"] if change == "add" else ["a", "b"]) == told
+        assert (["c", "d"] if change in ("replace", "add") else []) == others
+        assert (2 if change == "off" else 0) == waiting(ws)
+
+
 @every_event
 async def test_rule_1_changes_during_a_dispatch(
     server: Server, autojump_clock: MockClock, name: EventName
@@ -494,6 +519,23 @@ async def test_rule_2_newer_messages_wait_for_a_slow_backlog(
         await trio.sleep(2 * backlog)
 
         assert numbers(0, backlog + 60) == told
+
+
+async def test_rule_2_our_close_loses_nothing_of_the_backlog(
+    server: Server, autojump_clock: MockClock
+) -> None:
+    """What waited when we closed is told to the end, however long a callback takes for it."""
+    told = Told()
+    backlog = 2 * ASYNC_ITEMS
+
+    async with server.socket(receive_buffer=(backlog, 1 << 20)) as ws:
+        await server.send(*numbers(0, backlog))
+        ws.on("message", told.slowly)
+        await trio.testing.wait_all_tasks_blocked()
+        await ws.close()
+        assert 1 > len(told)
+
+    assert numbers(0, backlog) == told
 
 
 async def test_rule_2_a_callback_may_come_after_the_end(server: Server, autojump_clock: MockClock) -> None:

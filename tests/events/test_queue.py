@@ -165,6 +165,14 @@ def test_one_item_may_reach_over_the_limit_in_bytes() -> None:
     assert not queue.offer(b"")
 
 
+@pytest.mark.parametrize(("max_bytes", "taken"), [(5, 3), (6, 3), (7, 4), (8, 4), (9, 4)])
+def test_fill_stops_where_single_offers_would(max_bytes: int, taken: int) -> None:
+    """Of four messages of two bytes it takes the one that reaches the limit, and none after it."""
+    queue: BoundedQueue[bytes] = BoundedQueue(10, max_bytes)
+
+    assert taken == queue.fill([bytes(2)] * 4, 0)
+
+
 def test_fill_takes_nothing_into_a_queue_that_is_over_its_limit() -> None:
     """What was put over the limit does not turn the room that is left into a slice from the end."""
     queue = filled(2, max_items=2)
