@@ -7,32 +7,15 @@ from typing import Any
 
 import pytest
 import trio
-from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
 from tests.certificates import PASSWORD, Certificates
+from tests.echo_server import echo_server
 from tests.journal import Journal
 from tests.tls_server import greet
 from trio_ohws import BusinessError, ClientCert, create_websocket, open_websocket
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 RELUCTANT = "certificate verify failed"
-
-
-async def echo(request: WebSocketRequest) -> None:
-    """Send back whatever comes."""
-    connection = await request.accept()
-    try:
-        while True:
-            await connection.send_message(await connection.get_message())
-    except ConnectionClosed:
-        pass
-
-
-async def echo_server(nursery: trio.Nursery, context: ssl.SSLContext | None) -> int:
-    """Serve WebSockets on a port of localhost, which is returned."""
-    server = await nursery.start(partial(serve_websocket, echo, "127.0.0.1", 0, ssl_context=context))
-    port: int = server.port
-    return port
 
 
 async def refusing_server(nursery: trio.Nursery, context: ssl.SSLContext) -> int:
