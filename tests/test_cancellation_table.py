@@ -347,7 +347,8 @@ async def test_close(
     await at_every_step(attempt, at_least=3)
 
 
-async def test_close_while_connecting(autojump_clock: trio.testing.MockClock) -> None:
+@pytest.mark.parametrize("method", ["close", "aclose"])
+async def test_close_while_connecting(method: str, autojump_clock: trio.testing.MockClock) -> None:
     """Cancelled or not, the attempt ends at once, and its connect raises."""
 
     async def attempt(step: int) -> Canceller:
@@ -360,7 +361,7 @@ async def test_close_while_connecting(autojump_clock: trio.testing.MockClock) ->
                 for _ in range(3):
                     await trio.lowlevel.checkpoint()
                 with cancelled_after(step) as canceller:
-                    await ws.close()
+                    await (ws.close() if method == "close" else ws.aclose())
 
                 assert "closed" == ws.state
                 await trio.testing.wait_all_tasks_blocked()

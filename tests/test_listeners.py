@@ -177,6 +177,18 @@ async def test_a_stream_that_may_not_lose_anything_closes(nursery: trio.Nursery)
     assert [Frame(CLOSE, b"\x03\xf0a subscriber is too slow")] == keeper.frames
 
 
+async def test_a_full_stream_closes_no_connection_that_is_over(nursery: trio.Nursery) -> None:
+    """The policy "close" has nothing to close when the event that overflows is the end itself."""
+    async with Network(polite, nursery).websocket() as ws:
+        stream = ws.subscribe("close", max_items=1, overflow="close")
+        for code in (4001, 4002):
+            await ws.connect(URL)
+            await ws.close({"code": code})
+
+        assert CloseResult(4001, "", clean=True, by="local") == await stream.receive()
+        assert 1 == stream.statistics().dropped
+
+
 # Pulling
 
 

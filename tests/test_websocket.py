@@ -685,6 +685,15 @@ async def test_wait_closed_tells_everybody_the_same(nursery: trio.Nursery) -> No
         assert results[0] is results[1] is ws.close_result
 
 
+async def test_wait_closed_needs_a_connection() -> None:
+    """Before any connect there is no end to wait for."""
+    async with create_websocket() as ws:
+        with pytest.raises(BusinessError, match="never connected") as caught:
+            await ws.wait_closed()
+
+    assert 2302999 == caught.value.code
+
+
 # Properties
 
 
