@@ -221,6 +221,30 @@ async def test_a_server_refuses_our_certificate(
     assert isinstance(root, ssl.SSLError)
 
 
+@pytest.mark.parametrize("secure", [True, False])
+async def test_a_server_that_hangs_up(
+    secure: bool, certificates: Certificates, nursery: trio.Nursery
+) -> None:
+    """A TLS server that hangs up without an alert may have meant our certificate; the error says so."""
+    context = certificates.server_context(version=TLS13)
+
+    async def hang_up(plain: trio.SocketStream) -> None:
+        stream: trio.abc.Stream = plain
+        if secure:
+            stream = trio.SSLStream(plain, context, server_side=True, https_compatible=True)
+        await stream.receive_some()
+        await stream.aclose()
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(trio.serve_listeners, hang_up, listeners)
+    server = f"localhost:{listeners[0].socket.getsockname()[1]}"
+    error = await refusal(f"wss://{server}" if secure else f"ws://{server}", {"caPath": certificates.ca})
+
+    assert (2302999, "0") == (error.code, error.data)
+    assert "server closed the connection before it answered" in error.message
+    assert secure is ("may mean that it refused our client certificate, or the lack of one" in error.message)
+
+
 @pytest.mark.parametrize("version", [TLS12, TLS13])
 async def test_a_server_takes_our_certificate(
     version: ssl.TLSVersion, certificates: Certificates, nursery: trio.Nursery

@@ -347,7 +347,9 @@ class WebSocket(trio.abc.Channel[Message]):
             protocols,
             ((b"Origin", (headers.origin or origin).encode("latin-1")), *headers.extra),
         )
-        self._session = Session(request, settings, self._emitter, self._raise, explain)
+        self._session = Session(
+            request, settings, self._emitter, self._raise, explain if target.secure else None
+        )
         self._url = target
         return self._session, partial(self._dial, target, checked)
 

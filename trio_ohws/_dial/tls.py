@@ -27,6 +27,7 @@ _KEY_PATH: Final = "'key_path' ('keyPath')"
 # OpenSSL's names for what a peer's alert or its bytes mean, in words for somebody who has to mend it.
 _NO_TLS: Final = "the server does not speak TLS on this port"
 _OLD_TLS: Final = "the server speaks no TLS version that is accepted here (1.2 at least)"
+_HANGING_UP: Final = "under TLS 1.3 that may mean that it refused our client certificate, or the lack of one"
 _MEANINGS: Final = {
     "PACKET_LENGTH_TOO_LONG": _NO_TLS,
     "RECORD_LAYER_FAILURE": _NO_TLS,
@@ -143,9 +144,19 @@ async def start_tls(
 
 
 def explain(error: BaseException) -> str | None:
-    """Put the words of `tls_trouble` into those of an error's message; None if there are none."""
+    """Say what ended a TLS connection after the handshake, and before the server answered.
+
+    Args:
+        error: Its cause is what the stream raised, or ``EOFError``; without one the server did answer.
+
+    Returns:
+        Words for a message, or None if they would be the error's own.
+    """
     trouble = tls_trouble(error)
-    return None if trouble is None else f"TLS: {trouble}"
+    if trouble is not None:
+        return f"TLS: {trouble}"
+    # asyncio's servers and Node's send no alert: they hang up.
+    return None if error.__cause__ is None else f"{error}; {_HANGING_UP}"
 
 
 def tls_trouble(error: BaseException) -> str | None:

@@ -173,8 +173,10 @@ class DataPlane(trio.abc.Stream):
         except Refusal as error:
             self._owner.refused(error)
             return b""
-        except EOFError:
-            self._owner.refused(Refusal("server closed the connection before it answered", 0))
+        except EOFError as error:
+            refusal = Refusal("server closed the connection before it answered", 0)
+            refusal.__cause__ = error
+            self._owner.refused(refusal)
             return b""
         except LINK_ERRORS as error:
             refusal = Refusal(f"connection lost before the server answered: {error}", 0)

@@ -105,7 +105,7 @@ class Session:
         settings: the socket's.
         emitter: the socket's.
         raise_fault: raises what a callback raised in the socket's nursery.
-        explain: says what an error of the stream means, where the stream's kind has words for it.
+        explain: finds better words for what ended the stream before the server answered, or None.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Session:
         settings: Settings,
         emitter: Emitter,
         raise_fault: Callable[[BaseException], object],
-        explain: Callable[[BaseException], str | None] = lambda _error: None,
+        explain: Callable[[BaseException], str | None] | None = None,
     ) -> None:
         self._request = request
         self._settings = settings
@@ -275,7 +275,9 @@ class Session:
             self.refused(refusal)
             return
         if cause is None and self.outbox is not None:
-            cause = self.outbox.failure  # a failed write may have used the socket's error up: reading sees EOF
+            cause = (
+                self.outbox.failure
+            )  # a failed write may have used the socket's error up: reading sees EOF
         self._end(_Ending(1006, "The link is down", "link", broken=True, cause=cause))
 
     def farewell(self) -> tuple[int, str]:
@@ -452,8 +454,8 @@ class Session:
     def _why_not_open(self) -> BusinessError:
         refusal = self._refusal
         if refusal is not None:
-            words = self._explain(refusal) or str(refusal)
-            error = failure(UNKNOWN_ERROR, words, str(refusal.status))
+            words = self._explain(refusal) if self._explain is not None else None
+            error = failure(UNKNOWN_ERROR, words or str(refusal), str(refusal.status))
             error.__cause__ = refusal
             return error
         if self._aborted:
