@@ -37,10 +37,15 @@ class Peer:
         return ["node", program]
 
     @contextmanager
-    def running(self) -> Generator[str]:
-        """Run the server for as long as the block lasts; its URL."""
+    def running(self, *arguments: str) -> Generator[str]:
+        """Run the server for as long as the block lasts; its URL.
+
+        Args:
+            arguments: for TLS, if the server knows that: a certificate, its key, the version, and the
+                authority of the clients if they must have certificates.
+        """
         with subprocess.Popen(
-            self.command,
+            [*self.command, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"NODE_PATH": str(NODE_MODULES)},
@@ -49,7 +54,8 @@ class Peer:
             assert process.stdout is not None
             try:
                 port = int(process.stdout.readline())
-                yield f"ws://127.0.0.1:{port}/feed?from=tests"
+                server = f"wss://localhost:{port}" if arguments else f"ws://127.0.0.1:{port}"
+                yield f"{server}/feed?from=tests"
             finally:
                 process.stdin.close()
                 try:

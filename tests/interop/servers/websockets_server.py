@@ -1,6 +1,7 @@
 """An echo server on websockets (asyncio)."""
 
 import asyncio
+import ssl
 import sys
 from collections.abc import Sequence
 
@@ -47,9 +48,23 @@ async def handle(ws: ServerConnection) -> None:
         pass  # how clients leave is what the tests are about
 
 
+def tls() -> ssl.SSLContext | None:
+    """What the arguments ask for: a certificate, its key, a version and the authority of the clients."""
+    if len(sys.argv) == 1:
+        return None
+    certificate, key, version, *authority = sys.argv[1:]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version.replace(".", "_")]
+    if authority:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(*authority)
+    return context
+
+
 async def main() -> None:
     """Serve until standard input ends."""
-    async with serve(handle, "127.0.0.1", 0, select_subprotocol=choose, max_size=None) as server:
+    async with serve(handle, "127.0.0.1", 0, ssl=tls(), select_subprotocol=choose, max_size=None) as server:
         print(server.sockets[0].getsockname()[1], flush=True)
         await asyncio.to_thread(sys.stdin.read)
 

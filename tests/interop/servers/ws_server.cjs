@@ -1,4 +1,8 @@
-// An echo server on Node's ws.
+// An echo server on Node's ws; over TLS if there are arguments: a certificate, its key, a version, and the
+// authority of the clients, whose certificates are required then.
+const { readFileSync } = require("fs");
+const http = require("http");
+const https = require("https");
 const { WebSocketServer } = require("ws");
 
 function obey(ws, request, text) {
@@ -16,12 +20,19 @@ function obey(ws, request, text) {
   else ws.send(text);
 }
 
+function secureServer(certificate, key, version, authority) {
+  const client = authority && { ca: readFileSync(authority), requestCert: true };
+  const own = { cert: readFileSync(certificate), key: readFileSync(key) };
+  return https.createServer({ ...own, ...client, minVersion: version, maxVersion: version });
+}
+
+const listener = process.argv.length > 2 ? secureServer(...process.argv.slice(2)) : http.createServer();
+listener.listen(0, "127.0.0.1", () => console.log(listener.address().port));
+
 const server = new WebSocketServer({
-  host: "127.0.0.1",
-  port: 0,
+  server: listener,
   handleProtocols: (offered) => ["chat.v2", "chat.v1"].find((name) => offered.has(name)) ?? false,
 });
-server.on("listening", () => console.log(server.address().port));
 server.on("connection", (ws, request) => {
   ws.on("error", () => {}); // how clients leave is what the tests are about
   ws.on("message", (data, binary) => (binary ? ws.send(data) : obey(ws, request, data.toString())));
