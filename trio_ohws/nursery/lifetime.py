@@ -24,7 +24,8 @@ async def body_first(
         The nursery. What is sheltered in it outlives a cancellation from outside until `goodbye` is over.
     """
     with bare_errors():
-        async with trio.open_nursery() as nursery:
+        # Strict, also in a run that is not: else a group of one that the user raised would be unpacked.
+        async with trio.open_nursery(strict_exception_groups=True) as nursery:
             try:
                 yield nursery
                 await farewell()
