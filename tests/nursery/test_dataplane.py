@@ -505,7 +505,9 @@ async def test_pings_after_our_close_are_not_answered(
     assert [GOODBYE] == received
 
 
-async def test_pings_after_a_fault_are_not_answered(nursery: trio.Nursery) -> None:
+async def test_pings_after_a_fault_are_not_answered(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
     """The Close that follows a callback's exception is the last frame too."""
     received: list[Frame] = []
 
