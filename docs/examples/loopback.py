@@ -58,6 +58,6 @@ async def http_proxy() -> AsyncIterator[int]:
 
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, connect, listeners)
+        await nursery.start(trio.serve_listeners, connect, listeners)
         yield listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()

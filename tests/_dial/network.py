@@ -151,7 +151,7 @@ async def echo_server(context: ssl.SSLContext | None = None) -> AsyncIterator[in
 
     listeners = await trio.open_tcp_listeners(0, host=LOOPBACK)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, echo, listeners)
+        await nursery.start(trio.serve_listeners, echo, listeners)
         yield listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()
 

@@ -160,7 +160,7 @@ async def proxy_on_loopback(
 
     listeners = await trio.open_tcp_listeners(0, host=LOOPBACK)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, serve, listeners)
+        await nursery.start(trio.serve_listeners, serve, listeners)
         yield listeners[0].socket.getsockname()[1], peer
         nursery.cancel_scope.cancel()
 
@@ -546,7 +546,7 @@ async def test_the_proxy_does_not_see_our_certificate(ca_path: str, tmp_path: pa
 
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host=LOOPBACK)
-        nursery.start_soon(trio.serve_listeners, serve, listeners)
+        await nursery.start(trio.serve_listeners, serve, listeners)
         port = listeners[0].socket.getsockname()[1]
         cert = ClientCert(tmp_path / "cert.pem", tmp_path / "key.pem")
         stream = await dial(URL, through(f"https://{LOOPBACK}:{port}", ca_path=ca_path, client_cert=cert))

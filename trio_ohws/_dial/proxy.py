@@ -10,7 +10,7 @@ import http
 import math
 import re
 import socket
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import trio
 from python_socks import ProxyError, ProxyType
@@ -219,15 +219,16 @@ async def open_tunnel(stream: trio.abc.Stream, proxy: ProxyServer, host: str, po
         forward=_Opened(link),
     )
     try:
-        await tunnel.connect(host, port, timeout=math.inf)
-    except BaseException as error:
+        try:
+            await tunnel.connect(host, port, timeout=math.inf)
+        except ProxyError as error:
+            raise _failed(proxy, _refusal(link, error)) from error
+        except trio.BrokenResourceError as error:
+            raise _failed(proxy, _broken(proxy, error)) from error
+    except BaseException:
         # The deadline is in the past: this closes at once, and waits for nothing.
         with trio.move_on_after(0, shield=True):
             await stream.aclose()
-        if isinstance(error, ProxyError):
-            _raise_refusal(link, error)
-        if isinstance(error, trio.BrokenResourceError):
-            raise _failed(proxy, _broken(proxy, error)) from error
         raise
     return trio.StapledStream(stream, _Rest(link.rest, stream)) if link.rest else stream
 
@@ -258,12 +259,10 @@ def _broken(proxy: ProxyServer, error: BaseException) -> str:
     return f"{what}; it may require a client certificate" if proxy.scheme == "https" else what
 
 
-def _raise_refusal(link: _Link, error: ProxyError) -> NoReturn:
+def _refusal(link: _Link, error: ProxyError) -> str:
     if _TYPES[link.proxy.scheme] is ProxyType.HTTP:
-        what = _http_refusal(link.proxy, error.error_code or 0)
-    else:
-        what = _socks_refusal(link, error.error_code)
-    raise _failed(link.proxy, what) from error
+        return _http_refusal(link.proxy, error.error_code or 0)
+    return _socks_refusal(link, error.error_code)
 
 
 def _http_refusal(proxy: ProxyServer, status: int) -> str:
