@@ -567,10 +567,6 @@ async def test_rule_2_a_callback_may_come_in_an_open_listener(
     assert ["a", "b"] == told
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="`on` does not wake who waits in receive, so that waits up to the end of the connection",
-)
 async def test_rule_2_a_callback_sends_those_home_who_wait(
     server: Server, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:

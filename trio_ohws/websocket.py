@@ -21,7 +21,7 @@ from trio_ohws.errors import (
     EndOfMessages,
     failure,
 )
-from trio_ohws.events.emitter import MAX_BYTES, Emitter
+from trio_ohws.events.emitter import MAX_BYTES, PUSHING, Emitter
 from trio_ohws.events.model import (
     CloseResult,
     EventName,
@@ -750,9 +750,7 @@ class WebSocket(trio.abc.Channel[Message]):
             self._entered()
             raise _never_connected()
         if self._emitter.pushing:
-            raise RuntimeError(
-                "a 'message' callback gets the messages: take it off, or use subscribe('message') beside it"
-            )
+            raise RuntimeError(PUSHING)
         if session.inbox is None:
             raise RuntimeError(
                 "receive_buffer=None discards what nobody listens to: there is nothing to receive"

@@ -19,10 +19,12 @@ from trio_ohws.events.model import EVENT_NAMES, Listener, Message
 from trio_ohws.events.queue import BoundedQueue, Overflow
 from trio_ohws.events.stream import EventStream
 
-__all__ = ["ASYNC_ITEMS", "MAX_BYTES", "Emitter"]
+__all__ = ["ASYNC_ITEMS", "MAX_BYTES", "PUSHING", "Emitter"]
 
 ASYNC_ITEMS: Final = 256  # events that wait for one async callback
 MAX_BYTES: Final = 4 << 20  # bytes that wait for one async callback or stream
+
+PUSHING: Final = "a 'message' callback gets the messages: take it off, or use subscribe('message') beside it"
 
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
@@ -121,9 +123,11 @@ class Emitter:
         self._plan()
         if self._spawn is not None and not self._finished:
             self._start(self._spawn, callback)
-            if name == "message" and self._inbox:
-                self._inbox.nudge()
-                self._spawn(self.drain)
+            if name == "message" and self._inbox is not None:
+                self._inbox.interrupt(RuntimeError(PUSHING))
+                if self._inbox:
+                    self._inbox.nudge()
+                    self._spawn(self.drain)
 
     def off(self, name: str, function: Listener | None = None) -> None:
         """Remove the oldest registration of `function`, or all of the event's; see `WebSocket.off`."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar, get_args
 
+import outcome
 import trio
 
 __all__ = ["OVERFLOWS", "TURN", "BoundedQueue", "Overflow", "QueueStatistics"]
@@ -156,6 +157,12 @@ class BoundedQueue(Generic[T]):
         self._size = 0
         self.nudge()
         self._wake()
+
+    def interrupt(self, error: Exception) -> None:
+        """Let the consumer that waits, if there is one, raise `error`: it would wait in vain."""
+        if self._waiter is not None:
+            trio.lowlevel.reschedule(self._waiter, outcome.Error(error))
+            self._waiter = None
 
     # The consumer's side
 
