@@ -5,7 +5,14 @@ import wsproto
 import wsproto.events
 
 from trio_ohws._wire.http1 import HeadParser, ResponseHead
-from trio_ohws._wire.upgrade import Refusal, accept_key, canonical_head, check_answer, request_key
+from trio_ohws._wire.upgrade import (
+    Refusal,
+    accept_key,
+    canonical_head,
+    check_answer,
+    check_extensions,
+    request_key,
+)
 
 # RFC 6455 section 1.3
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
@@ -148,6 +155,103 @@ def test_another_status(status: int, reason: str, words: str) -> None:
         check_answer(answer(*GOOD, status=status, reason=reason, version=(1, 0)), KEY, ())
 
     assert (words, status) == (str(caught.value), caught.value.status)
+
+
+EXTENSIONS = "sec-websocket-extensions"
+
+
+@pytest.mark.parametrize("deflate", [True, False])
+def test_no_extension(deflate: bool) -> None:
+    """A server need not take up our offer."""
+    assert check_extensions(answer(*GOOD), deflate=deflate) is None
+
+
+# RFC 7692 section 7.1, from our side: what we offered is the first line, and the answers follow.
+AGREED = [
+    "permessage-deflate",
+    "permessage-deflate; server_no_context_takeover",
+    "permessage-deflate; client_no_context_takeover",
+    "permessage-deflate;server_no_context_takeover;client_no_context_takeover",
+    *(f"permessage-deflate; server_max_window_bits={bits}" for bits in range(8, 16)),
+    *(f"permessage-deflate; client_max_window_bits={bits}" for bits in range(9, 16)),
+    'permessage-deflate ; server_max_window_bits = "10"',
+    "permessage-deflate; client_max_window_bits=9; client_no_context_takeover; server_max_window_bits=9",
+]
+
+
+@pytest.mark.parametrize("header", AGREED)
+def test_what_may_be_agreed_on(header: str) -> None:
+    """Every parameter may be in the answer, once, in any order, with a value that it can have."""
+    deflate = check_extensions(answer(*GOOD, (EXTENSIONS, header)), deflate=True)
+
+    assert deflate is not None
+    assert deflate.inflate(b"\xf2H\xcd\xc9\xc9\x07\x00", 5, last=True) == b"Hello"
+
+
+@pytest.mark.parametrize("header", ["permessage-deflate", "x-webkit-deflate-frame", "", "\x01"])
+def test_an_extension_that_nobody_asked_for(header: str) -> None:
+    """Where nothing was offered nothing may be chosen, and it does not matter what."""
+    with pytest.raises(Refusal) as caught:
+        check_extensions(answer(*GOOD, (EXTENSIONS, header)), deflate=False)
+
+    assert ("server answered 101 with an extension that was not offered", 101) == (
+        str(caught.value),
+        caught.value.status,
+    )
+
+
+DISAGREED = [
+    (["permessage-deflate; unknown"], "invalid parameter name: unknown"),
+    (
+        ["permessage-deflate; Server_no_context_takeover"],
+        "invalid parameter name: Server_no_context_takeover",
+    ),
+    *(
+        ([f"permessage-deflate; {name}; {name}"], f"duplicate parameter: {name.partition('=')[0]}")
+        for name in (
+            "server_no_context_takeover",
+            "client_no_context_takeover",
+            "server_max_window_bits=10",
+            "client_max_window_bits=10",
+        )
+    ),
+    *(
+        (
+            [f"permessage-deflate; {name}={value}"],
+            f"invalid value for parameter {name}: {value}",
+        )
+        for name in ("server_max_window_bits", "client_max_window_bits")
+        for value in ("7", "16", "08", "0", "x", "-9", "1e1")
+    ),
+    *(
+        ([f"permessage-deflate; {name}"], f"missing value for parameter {name}")
+        for name in ("server_max_window_bits", "client_max_window_bits")
+    ),
+    *(
+        ([f"permessage-deflate; {name}=1"], f"invalid value for parameter {name}: 1")
+        for name in ("server_no_context_takeover", "client_no_context_takeover")
+    ),
+    # zlib cannot compress with a window that small.
+    (["permessage-deflate; client_max_window_bits=8"], "unsupported client_max_window_bits = 8, use 9"),
+    (["permessage-bzip2"], "not permessage-deflate alone: permessage-bzip2"),
+    (["x, permessage-deflate"], "not permessage-deflate alone: x, permessage-deflate"),
+    (["permessage-deflate", "x"], "not permessage-deflate alone: permessage-deflate, x"),
+    (["permessage-deflate"] * 2, "not permessage-deflate alone: permessage-deflate, permessage-deflate"),
+    ([""], "invalid Sec-WebSocket-Extensions header: expected token at 0 in "),
+    (["permessage-deflate;"], "invalid Sec-WebSocket-Extensions header: expected token at 19 in perm"),
+    (["a\x9b\x1b[2J"], "invalid Sec-WebSocket-Extensions header: expected comma at 1 in a\ufffd\ufffd[2J"),
+]
+
+
+@pytest.mark.parametrize(("headers", "words"), DISAGREED, ids=[", ".join(h) for h, _ in DISAGREED])
+def test_what_cannot_be_agreed_on(headers: list[str], words: str) -> None:
+    """Anything else ends the attempt with 101, and words fit for a log."""
+    head = answer(*GOOD, *((EXTENSIONS, header) for header in headers))
+    with pytest.raises(Refusal) as caught:
+        check_extensions(head, deflate=True)
+
+    assert 101 == caught.value.status
+    assert str(caught.value).startswith("server answered 101 with extensions that were not offered: " + words)
 
 
 @pytest.mark.parametrize(

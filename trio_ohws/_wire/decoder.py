@@ -60,6 +60,7 @@ class Decoder:
     """
 
     __slots__ = (
+        "_blocks",
         "_buffer",
         "_data",
         "_filled",
@@ -95,6 +96,7 @@ class Decoder:
         self._fragments = 0
         self._inflating = False
         self._inflated = 0  # bytes, since the last pause
+        self._blocks: list[bytearray] = []  # the message before _data, if that would grow large
         self._utf8: codecs.IncrementalDecoder | None = None
         self._text: io.StringIO | None = None
         self._data: bytearray | None = None
@@ -346,7 +348,8 @@ class Decoder:
     def _inflate(self, piece: bytes, *, last: bool = False) -> None:
         """Take in a piece of a compressed message.
 
-        Text is kept as bytes too, and only looked at: as a string, what 16 MiB inflate to may take 64.
+        Text is kept as bytes too, and only looked at: as a string, 16 MiB of it may take 64. And it is kept
+        in blocks, because one array that grows is copied, and so there twice, more often than not.
         """
         assert self._data is not None
         data = self._breathe(piece, self._max_message_size - self._size, last=last)
@@ -354,6 +357,9 @@ class Decoder:
             self._decode_text(data)
         self._data += data
         self._size += len(data)
+        if len(self._data) >= _ENOUGH:
+            self._blocks.append(self._data)
+            self._data = bytearray()
 
     def _inflate_whole(self, opcode: int, payload: bytes) -> Message:
         """Return the message of a compressed frame that is all there, the common case."""
@@ -375,8 +381,10 @@ class Decoder:
         if self._inflating:
             self._inflate(b"", last=True)
             assert self._data is not None
-            messages.append(self._data.decode() if self._opcode == TEXT else bytes(self._data))
+            data = b"".join([*self._blocks, self._data])
+            messages.append(data.decode() if self._opcode == TEXT else data)
             self._data = self._utf8 = None
+            self._blocks.clear()
             self._inflating = False
         elif self._opcode == TEXT:
             assert self._utf8 is not None

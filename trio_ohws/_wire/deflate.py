@@ -24,8 +24,8 @@ _FACTORY: Final = ClientPerMessageDeflateFactory(compress_settings={"memLevel": 
 
 OFFER: Final = build_extension([(_FACTORY.name, list(_FACTORY.get_request_params()))])
 
-# Messages of fewer bytes are sent as they are. Without a window of earlier messages, 32 bytes of JSON get
-# no smaller at all and 64 by a sixth; and compressing costs 10 µs, where sending costs 1.
+# Messages of fewer bytes are sent as they are. Without a window of earlier messages, 48 bytes of JSON stay
+# 48, and 64 become 62; and compressing them costs 10 µs, where sending costs 1.
 MIN_SIZE: Final = 64
 
 # Compressed bytes that are inflated at a time: 2 MiB at most come of them, deflate's best being 1032 : 1.
