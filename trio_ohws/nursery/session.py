@@ -124,7 +124,6 @@ class Session:
         self._scope = trio.CancelScope()
         self._handshake = trio.CancelScope()
         self._refusal: Refusal | None = None
-        self._faults: list[BaseException] = []
         self._ending: _Ending | None = None
         self._aborted = False
         self._over = trio.Event()  # it is going to end
@@ -258,8 +257,8 @@ class Session:
         self.plane.put_close()
 
     def faulted(self, fault: BaseException) -> None:
-        """A callback raised: say goodbye; it is raised in the socket's nursery at the end."""
-        self._faults.append(fault)
+        """A callback raised: that goes to the socket's nursery at once; the peer gets a goodbye."""
+        self._raise(fault)
         self._emitter.stop()
         if self._ending is None:
             limit = self._settings.goodbye_timeout
@@ -274,10 +273,9 @@ class Session:
             refusal.__cause__ = cause
             self.refused(refusal)
             return
-        if cause is None and self.outbox is not None:
-            cause = (
-                self.outbox.failure
-            )  # a failed write may have used the socket's error up: reading sees EOF
+        assert self.outbox is not None
+        # A write that failed may have used the socket's error up: then reading sees EOF.
+        cause = cause or self.outbox.failure
         self._end(_Ending(1006, "The link is down", "link", broken=True, cause=cause))
 
     def farewell(self) -> tuple[int, str]:
@@ -305,8 +303,8 @@ class Session:
             self._ending = ending
             self._become(State.CLOSING)
             self._emitter.discard()
-            if self.outbox is not None:
-                self.outbox.refuse()
+            assert self.outbox is not None
+            self.outbox.refuse()
             self._over.set()
 
     def _become(self, state: State) -> None:
@@ -405,7 +403,7 @@ class Session:
             status, reason = plane.head.status, plane.head.reason
             self._emitter.emit("open", OpenResult(status, reason))
             self._emitter.emit("openInfo", WebSocketOpenInfo(status, reason, plane.subprotocol))
-        except BaseException as fault:  # noqa: BLE001  # raised in the socket's nursery, at the end
+        except BaseException as fault:  # noqa: BLE001  # raised in the socket's nursery
             self.faulted(fault)
         plane.release()
 
@@ -482,8 +480,8 @@ class Session:
     def _tell(self, name: str, value: object) -> None:
         try:
             self._emitter.emit(name, value)
-        except BaseException as fault:  # noqa: BLE001  # raised in the socket's nursery, by _release
-            self._faults.append(fault)
+        except BaseException as fault:  # noqa: BLE001  # raised in the socket's nursery
+            self._raise(fault)
 
     def _release(self) -> None:
         """Wake whoever waits for anything of this session."""
@@ -495,8 +493,6 @@ class Session:
             self._plane.pings.end(self.gone)
         if self.outbox is not None:
             self.outbox.die(self.gone())
-        for fault in self._faults:
-            self._raise(fault)
 
 
 def _words(ending: _Ending) -> str:
