@@ -4,7 +4,7 @@ import logging
 import struct
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -27,7 +27,13 @@ from tests.scripted_peer import (
     frame,
 )
 from trio_ohws import BusinessError, CloseResult, ConnectionLost, EndOfMessages
+from trio_ohws._wire.decoder import Decoder
+from trio_ohws._wire.scratch import Scratch
 from trio_ohws.errors import UNKNOWN_ERROR
+from trio_ohws.events.emitter import Emitter
+from trio_ohws.nursery.dataplane import DataPlane, Owner
+from trio_ohws.nursery.outbox import Outbox
+from trio_ohws.nursery.transport import as_transport
 
 Script = Callable[[Peer], Awaitable[Any]]
 
@@ -705,6 +711,41 @@ async def test_a_fault_in_the_backlog_is_a_fault(nursery: trio.Nursery, attempt:
     assert [(1001, True, "local")] == [(value.code, value.clean, value.by) for value in closed]
 
 
+async def test_a_callback_that_closes_and_raises(nursery: trio.Nursery) -> None:
+    """Its own Close is the one that is sent, and its exception still comes out."""
+    received: list[Frame] = []
+    closed: list[CloseResult] = []
+
+    def close_and_fail(err: None, value: object) -> None:
+        ws.close({"code": 3000}, lambda err, value: None)
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        async with Network(partial(collect, said=FRAMES, into=received), nursery).websocket() as ws:
+            ws.on("message", close_and_fail)
+            ws.on("close", lambda err, value: closed.append(value))
+            await ws.connect(URL)
+            await trio.sleep_forever()
+
+    await trio.testing.wait_all_tasks_blocked()
+    assert [Frame(CLOSE, b"\x0b\xb8")] == received
+    assert [CloseResult(3000, "", True, "local")] == closed
+
+
+async def test_without_a_queue_nobody_waits(nursery: trio.Nursery) -> None:
+    """With receive_buffer=None what nobody listens to is dropped, and the reader never waits for that."""
+    received: list[Frame] = []
+    said = FRAMES * 1000 + frame(PING, b"behind")
+    script = partial(collect, said=said, into=received)
+    async with Network(script, nursery).websocket(receive_buffer=None) as ws:
+        await ws.connect(URL)
+        await trio.testing.wait_all_tasks_blocked()
+        assert 2000 == ws.statistics().messages_received
+
+    await trio.testing.wait_all_tasks_blocked()
+    assert [Frame(PONG, b"behind"), GOODBYE] == received
+
+
 # Races
 
 
@@ -729,3 +770,26 @@ async def test_our_close_meets_the_peers_eof(
                 await trio.lowlevel.checkpoint()
 
     assert 0 == trio.current_time()
+
+
+# As a stream
+
+
+async def test_only_the_session_closes_the_transport() -> None:
+    """What trio-websocket does to its stream at the end does not touch the connection."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    transport = as_transport(ours)
+    plane = DataPlane(
+        transport,
+        Outbox(transport, 1000, int),
+        Decoder(Scratch(), 1000),
+        Emitter(None, int),
+        (),
+        cast("Owner", None),
+    )
+    for call in (plane.wait_send_all_might_not_block, plane.aclose):
+        with trio.testing.assert_checkpoints():
+            await call()
+    await transport.write([b"still open"])
+
+    assert b"still open" == await theirs.receive_some()
