@@ -1028,10 +1028,6 @@ async def test_rule_5_the_body_and_a_close_listener_raise(server: Server, autoju
             raise ValueError
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a sync fault is raised at the end of the session only: what the body gets until then joins it",
-)
 @pytest.mark.parametrize("use", ["send", "receive"])
 async def test_rule_5_bare_though_the_body_uses_the_socket(
     server: Server, autojump_clock: MockClock, use: str
@@ -1262,9 +1258,6 @@ async def test_rule_6_it_does_not_hold_up_an_exit_with_an_error(
     assert [GOING_AWAY] == server.frames
 
 
-@pytest.mark.xfail(
-    strict=True, reason="settle waits for one queue after the other, in the order in which they refused"
-)
 async def test_rule_6_two_full_places_wait_for_themselves_only(
     server: Server, autojump_clock: MockClock
 ) -> None:

@@ -252,6 +252,8 @@ class WebSocket(trio.abc.Channel[Message]):
             raise fault
 
         self._spawn(callback_raised)
+        # Now, and not when that task runs: the body must not be told before that its socket is closed.
+        self._entered().cancel_scope.cancel()
 
     def _entered(self) -> trio.Nursery:
         if self._nursery is None:

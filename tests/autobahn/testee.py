@@ -25,7 +25,7 @@ async def run_case(url: str, case: int) -> None:
     def told(_error: object, _value: object) -> None:
         """Let the echo fail: the link may be gone before it is queued."""
 
-    async with trio_ohws.create_websocket(max_message_size=MAX_MESSAGE_SIZE) as ws:
+    async with trio_ohws.create_websocket(max_message_size=MAX_MESSAGE_SIZE, compression="deflate") as ws:
         ws.on("message", echo)
         await ws.connect(f"{url}/runCase?case={case}&agent={AGENT}")
         await ws.wait_closed()

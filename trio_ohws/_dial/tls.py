@@ -178,7 +178,9 @@ def tls_trouble(error: BaseException) -> str | None:
         return None
     if isinstance(cause, ssl.SSLCertVerificationError):
         message = cause.verify_message.rstrip(".")
-        return f"certificate verify failed: {message[:1].lower()}{message[1:]}"
+        if not message.startswith("IP "):
+            message = message[:1].lower() + message[1:]
+        return f"certificate verify failed: {message}"
     reason: str = getattr(cause, "reason", None) or ""
     if isinstance(cause, ssl.SSLEOFError):
         reason = "UNEXPECTED_EOF_WHILE_READING"

@@ -274,11 +274,7 @@ class Emitter:
         if not self.held and not self._has_backlog() and not self._discarding and self._inbox is not None:
             await self._inbox.wait_room()
         while self.held:
-            queue, _ = self.held[0]
-            await queue.wait_room()
-            if self.held:  # else all was discarded meanwhile
-                queue, value = self.held.popleft()
-                queue.put(value)
+            await _put_where_room(self.held)
         if self._has_backlog():
             await self.drain()
         self._plan()
@@ -292,12 +288,12 @@ class Emitter:
         async with self._drain_lock:
             while True:
                 while self._drained:
-                    queue, _ = self._drained[0]
-                    if not self._discarding:
-                        await queue.wait_room()
-                    if self._drained:  # else a callback raised meanwhile
-                        queue, value = self._drained.popleft()
-                        queue.put(value)
+                    if self._discarding:  # nobody waits any more
+                        for queue, value in self._drained:
+                            queue.put(value)
+                        self._drained.clear()
+                    else:
+                        await _put_where_room(self._drained)
                 if not self._inbox or not self.pushing:
                     break
                 try:
@@ -367,6 +363,24 @@ class Emitter:
         for stream in self._streams[name]:
             if not stream.offer(value):
                 held.append((stream, value))
+
+
+async def _put_where_room(held: deque[tuple[BoundedQueue[Any], object]]) -> None:
+    """Wait until one of the queues has room, and put in what that refused; the others keep waiting.
+
+    If cancelled:
+        Nothing was put, and `held` is as it was.
+    """
+    event = trio.Event()
+    asked = [queue.awaits_room(event) for queue, _ in held]
+    if all(asked):
+        await event.wait()
+    waiting = [(queue, value) for queue, value in held if not queue.nudged]
+    for queue, value in held:
+        if queue.nudged:
+            queue.put(value)
+    held.clear()
+    held.extend(waiting)
 
 
 def _check_name(name: object) -> None:

@@ -133,9 +133,21 @@ class BoundedQueue(Generic[T]):
 
     async def wait_room(self) -> None:
         """Wait until half of each limit is free, or until it does not matter any more (see `nudge`)."""
-        if self._end is None and not self._has_room():
-            self._room = trio.Event()
-            await self._room.wait()
+        event = trio.Event()
+        if self.awaits_room(event):
+            await event.wait()
+
+    def awaits_room(self, event: trio.Event) -> bool:
+        """Have `event` set when `wait_room` would return; False if it would at once."""
+        if self._end is not None or self._has_room():
+            return False
+        self._room = event
+        return True
+
+    @property
+    def nudged(self) -> bool:
+        """Whether what was asked for by `awaits_room` has come true."""
+        return self._room is None
 
     def nudge(self) -> None:
         """Let the producer that waits for room go on: what it holds has another place to go, or none."""

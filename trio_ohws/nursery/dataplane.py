@@ -236,7 +236,7 @@ class DataPlane(trio.abc.Stream):
         self._outbox.hold()
         try:
             return self._emitter.deliver(messages, start)
-        except BaseException as fault:  # noqa: BLE001  # the user's; raised in the socket's nursery, at the end
+        except BaseException as fault:  # noqa: BLE001  # the user's; raised in the socket's nursery
             self._owner.faulted(fault)
             return len(messages)
         finally:
