@@ -17,6 +17,7 @@ from trio_ohws.errors import (
     CONNECTION_EXISTS,
     PARAMETER_ERROR,
     UNKNOWN_ERROR,
+    AlreadyClosed,
     BusinessError,
     EndOfMessages,
     failure,
@@ -327,8 +328,10 @@ class WebSocket(trio.abc.Channel[Message]):
     ) -> tuple[Session, Callable[[], Awaitable[trio.abc.Stream]]]:
         """Check everything, in the documented order, and take the socket: from here on it is connecting."""
         self._entered()
-        if self._leaving:
+        if self._left:
             raise RuntimeError(_LEFT)
+        if self._leaving:  # a `close` listener that always reconnects must not spoil a plain exit
+            raise AlreadyClosed("the socket is being left: its 'async with' block has ended")
         checked = request_options(options)
         headers = request_headers(checked)
         protocols = subprotocols(checked)
