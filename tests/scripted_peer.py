@@ -29,6 +29,7 @@ class Frame(NamedTuple):
     opcode: int
     payload: bytes
     fin: bool = True
+    rsv1: bool = False
 
 
 def frame(opcode: int, payload: bytes | str = b"", *, fin: bool = True) -> bytes:
@@ -63,7 +64,7 @@ def parse_frames(data: bytes) -> tuple[list[Frame], bytes]:
             break
         mask = data[start : start + 4]
         payload = bytes(byte ^ mask[i % 4] for i, byte in enumerate(data[start + 4 : end]))
-        frames.append(Frame(data[0] & 0x0F, payload, bool(data[0] & 0x80)))
+        frames.append(Frame(data[0] & 0x0F, payload, bool(data[0] & 0x80), bool(data[0] & 0x40)))
         data = data[end:]
     return frames, data
 
