@@ -590,13 +590,15 @@ async def test_a_violation_is_told_to_both_sides(nursery: trio.Nursery, said: by
 
 
 async def test_a_violation_half_closes_tcp(nursery: trio.Nursery) -> None:
-    """Our Close and then EOF reach a peer that still sends: a reset could eat the Close."""
+    """Our Close, then EOF reach a peer that still sends, before we are gone: a reset could eat the Close."""
     received: list[Frame] = []
+    states: list[str] = []
 
     async def script(peer: Peer) -> None:
         await peer.accept()
         await peer.send(b"\xff\xff", FRAMES)
-        received.extend(await peer.receive_all())  # up to EOF, while our side is open
+        received.extend(await peer.receive_all())
+        states.append(ws.state)
         await peer.send(FRAMES * 1000)
         await peer.stream.aclose()
 
@@ -606,6 +608,7 @@ async def test_a_violation_half_closes_tcp(nursery: trio.Nursery) -> None:
 
     (close,) = received
     assert (CLOSE, b"\x03\xea") == (close.opcode, close.payload[:2])
+    assert ["closing"] == states
 
 
 @pytest.mark.parametrize("network", [Network, TcpNetwork])

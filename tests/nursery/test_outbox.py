@@ -492,6 +492,22 @@ async def test_nobody_overtakes_the_line(nursery: trio.Nursery) -> None:
     assert outbox.offer(BINARY, b"")
 
 
+@pytest.mark.parametrize("attempt", range(10))
+async def test_a_newcomer_stands_at_the_end_of_the_line(nursery: trio.Nursery, attempt: int) -> None:
+    """A sender that comes between the moment of room and the step of the first in line waits behind it.
+
+    Which of the two runs first is for the scheduler's dice; hence several attempts.
+    """
+    wire, outbox = await stuck(nursery)
+    nursery.start_soon(send, outbox, b"first ")
+    await settle()
+    outbox.mark(outbox.position, lambda: nursery.start_soon(send, outbox, b"newcomer"))
+    wire.unblock()
+    await settle()
+
+    assert b"first newcomer" == wire.data[LIMIT:]
+
+
 async def test_a_line_that_was_given_up_holds_nobody_back(nursery: trio.Nursery) -> None:
     """When all who waited were cancelled, a frame is admitted as soon as there is room."""
     wire, outbox = await stuck(nursery)
