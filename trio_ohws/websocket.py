@@ -122,7 +122,7 @@ def create_websocket(**settings: Unpack[WebSocketSettings]) -> "WebSocket":
             None for never. Default 30.
         compression: "deflate" offers permessage-deflate (RFC 7692) to the server, which may decline. Messages
             of at least 64 bytes are then compressed. ``max_message_size`` counts what a message inflates to.
-            Not for secrets beside what an attacker can choose: see the guide. Default None: no compression.
+            Not for secrets beside text that others choose: the docs say why. Default None: no compression.
 
     Returns:
         The socket. `on`, `once`, `off` and `subscribe` work at once, the rest inside ``async with``.
@@ -212,7 +212,7 @@ class WebSocket(trio.abc.Channel[Message]):
         """Close, and end everything that the socket has running; see the class."""
         assert self._context is not None
         try:
-            await self._context.__aexit__(kind, error, traceback)
+            await self._context.__aexit__(kind, error, traceback)  # noqa: ASYNC102  # it shields and bounds what needs it
         finally:
             self._left = True
             self._emitter.finish()  # streams may be read elsewhere, and no event will come any more
@@ -249,7 +249,7 @@ class WebSocket(trio.abc.Channel[Message]):
         nursery.start_soon(function, *arguments)
 
     def _raise(self, fault: BaseException) -> None:
-        async def callback_raised() -> NoReturn:
+        async def callback_raised() -> NoReturn:  # noqa: ASYNC124  # a task has to be async
             raise fault
 
         self._spawn(callback_raised)
@@ -544,7 +544,7 @@ class WebSocket(trio.abc.Channel[Message]):
         try:
             return await self._joined(session)
         except trio.Cancelled:
-            await session.aborted()
+            await session.aborted()  # noqa: ASYNC102  # shielded, and waits for nobody
             raise
 
     async def _joined(self, session: Session) -> bool:

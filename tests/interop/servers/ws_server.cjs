@@ -31,6 +31,7 @@ listener.listen(0, "127.0.0.1", () => console.log(listener.address().port));
 
 const server = new WebSocketServer({
   server: listener,
+  perMessageDeflate: { threshold: 0 }, // for who offers it, and small messages too: the other servers do so anyway
   handleProtocols: (offered) => ["chat.v2", "chat.v1"].find((name) => offered.has(name)) ?? false,
 });
 server.on("connection", (ws, request) => {
