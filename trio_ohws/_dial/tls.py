@@ -138,7 +138,7 @@ async def start_tls(
             await transport.aclose()
         if isinstance(error, trio.BrokenResourceError):
             trouble = tls_trouble(error) or "the connection broke during the handshake"
-            raise failure(UNKNOWN_ERROR, f"TLS: {trouble}", "0") from error
+            raise failure(UNKNOWN_ERROR, f"TLS: {trouble}", "0") from error  # noqa: ASYNC104  # no Cancelled
         raise
     return stream
 

@@ -236,9 +236,9 @@ class DataPlane(trio.abc.Stream):
         self._outbox.hold()
         try:
             return self._emitter.deliver(messages, start)
-        except BaseException as fault:  # noqa: BLE001  # the user's; raised in the socket's nursery
+        except BaseException as fault:  # noqa: BLE001, ASYNC103  # the user's; raised in the socket's nursery
             self._owner.faulted(fault)
-            return len(messages)
+            return len(messages)  # noqa: ASYNC104  # see above
         finally:
             self._outbox.release()
 

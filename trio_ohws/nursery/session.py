@@ -313,7 +313,7 @@ class Session:
 
     # The task
 
-    async def run(
+    async def run(  # noqa: ASYNC114, ASYNC128  # _open calls started()
         self, dial: Callable[[], Awaitable[trio.abc.Stream]], *, task_status: trio.TaskStatus[None]
     ) -> None:
         """Connect, say so by `task_status`, and live until the end.
@@ -353,7 +353,7 @@ class Session:
         if refusal is not None:
             raise refusal
 
-    async def _serve(self, transport: Transport, task_status: trio.TaskStatus[None]) -> None:
+    async def _serve(self, transport: Transport, task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC114, ASYNC128
         """Shake hands over an open transport, and stay until nothing more is to be read or written."""
         settings, request = self._settings, self._request
         self.outbox = Outbox(transport, settings.send_buffer, self._write_failed)
@@ -403,7 +403,7 @@ class Session:
             status, reason = plane.head.status, plane.head.reason
             self._emitter.emit("open", OpenResult(status, reason))
             self._emitter.emit("openInfo", WebSocketOpenInfo(status, reason, plane.subprotocol))
-        except BaseException as fault:  # noqa: BLE001  # raised in the socket's nursery
+        except BaseException as fault:  # noqa: BLE001, ASYNC103  # raised in the socket's nursery
             self.faulted(fault)
         plane.release()
 
@@ -480,7 +480,7 @@ class Session:
     def _tell(self, name: str, value: object) -> None:
         try:
             self._emitter.emit(name, value)
-        except BaseException as fault:  # noqa: BLE001  # raised in the socket's nursery
+        except BaseException as fault:  # noqa: BLE001, ASYNC103  # raised in the socket's nursery
             self._raise(fault)
 
     def _release(self) -> None:
