@@ -91,7 +91,7 @@ async def greeting(
         if alpn is not None:
             alpn.append(str(stream.selected_alpn_protocol()))
         async with stream:
-            return bytes(await stream.receive_some())  # noqa: ASYNC121  # cancelled just before
+            return bytes(await stream.receive_some())  # noqa: ASYNC121  # the greeter is through
     raise AssertionError
 
 
