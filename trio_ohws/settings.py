@@ -88,6 +88,8 @@ def settings_of_connection(settings: Settings, options: WebSocketRequestOptions)
     Raises:
         BusinessError: 401, ``pong_timeout`` is above the interval that the socket has.
     """
+    if options.ping_interval is None and options.pong_timeout is None:
+        return settings
     interval, patience = settings.ping_interval, settings.ping_timeout
     if options.ping_interval is not None:
         interval = options.ping_interval or None
