@@ -13,7 +13,7 @@ from tests.echo_server import echo_server
 from tests.interop.nginx import LOOPBACK, PROXIED, Site, proxied, running, with_tls
 from tests.journal import Journal
 
-IDLE_S = 1
+IDLE_S = 2
 """After how many seconds of silence nginx cuts, in the tests of that; its timers are lazy by 0.3 s."""
 PATIENCE = f"proxy_read_timeout {IDLE_S}s;"
 
@@ -218,8 +218,8 @@ async def test_pings_keep_an_idle_connection(
     site = with_tls(proxied(await echo_server(nursery), PATIENCE), certificates)
     with running(tmp_path, site) as [port]:
         url, options = f"wss://localhost:{port}", {"caPath": certificates.ca}
-        async with trio_ohws.open_websocket(url, options, ping_interval=IDLE_S / 4) as ws:
-            with trio.move_on_after(2.5 * IDLE_S):
+        async with trio_ohws.open_websocket(url, options, ping_interval=IDLE_S / 8) as ws:
+            with trio.move_on_after(1.5 * IDLE_S):
                 await ws.wait_closed()
 
             assert "open" == ws.state
