@@ -16,7 +16,7 @@ def autobahn() -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("autobahn")
 async def test_autobahn_has_no_complaint() -> None:
-    """Groups 1 to 7 and 10: nothing failed, nothing non-strict, every close clean."""
+    """What the gate runs of groups 1 to 13: nothing failed, nothing non-strict, every close clean."""
     report = await run()
 
     assert [] == report.complaints
