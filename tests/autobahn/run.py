@@ -22,7 +22,8 @@ from tests.peers import PEERS
 PYTHON = PEERS / "autobahn" / "bin" / "python"
 SERVER = Path(__file__).with_name("fuzzingserver.py2")
 # Each case of groups 12 and 13 is a thousand compressed messages: 18 cases in each subgroup, of growing size,
-# then in fragments. The large ones take the server's Python 2 half a minute each: the gate has the small ones.
+# then in fragments. The large ones take the server's Python 2 half a minute each; the gate has the small ones
+# only.
 _SMALL = (*range(1, 8), 11, 12, 13)
 GATE = (
     *("1", "2", "3", "4", "5", "6", "7", "9", "10"),
