@@ -176,12 +176,12 @@ class Network:
 
     async def dial(self, url: WebSocketURL, options: WebSocketRequestOptions) -> trio.abc.Stream:
         """Open a connection."""
+        await trio.lowlevel.checkpoint()  # first: a cancelled dial must leave nothing behind
         ours, theirs = trio.testing.memory_stream_pair()
         peer = Peer(theirs)
         self.peers.append(peer)
         self.streams.append(ours)
         self.nursery.start_soon(self.script, peer)
-        await trio.lowlevel.checkpoint()
         return ours
 
     def websocket(self, **settings: Any) -> WebSocket:

@@ -74,6 +74,8 @@ class Settings:
                 _check_seconds(name, seconds)
         if self.ping_interval == 0:
             raise ValueError("ping_interval must be above 0 seconds; None turns pings off")
+        if self.ping_timeout == 0:
+            raise ValueError("ping_timeout must be above 0 seconds; None waits for ever")
         if self.compression not in ("deflate", None):
             raise ValueError(f'compression must be "deflate" or None, not {self.compression!r}')
 

@@ -14,6 +14,8 @@ import trio
 
 __all__ = ["LINK_ERRORS", "SocketTransport", "StreamTransport", "Transport", "as_transport"]
 
+_GATHERS: Final = hasattr(socket.socket, "sendmsg")  # not so on Windows
+
 # What a dead link raises, whichever transport it is below.
 LINK_ERRORS: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -64,7 +66,11 @@ class SocketTransport:
         pending: list[bytes | memoryview] = list(buffers)
         while pending:
             try:
-                sent = self._sock.sendmsg(pending) if len(pending) > 1 else self._sock.send(pending[0])
+                sent = (
+                    self._sock.sendmsg(pending)
+                    if _GATHERS and len(pending) > 1
+                    else self._sock.send(pending[0])
+                )
             except BlockingIOError:
                 await trio.lowlevel.wait_writable(self._fd)
                 continue
