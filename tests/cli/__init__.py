@@ -1,0 +1,1 @@
+"""The command line, run as a function and as a program."""
