@@ -317,6 +317,19 @@ def test_nothing_but_final_blocks() -> None:
     assert [b"", b"Hello"] == receive(wire)
 
 
+def test_nothing_but_final_blocks_cannot_starve_others() -> None:
+    """They are paused for as other messages are, though they inflate to nothing."""
+    decoder = Decoder(Scratch(), LIMIT)
+    decoder.deflate = negotiate("permessage-deflate")
+    decoder.feed(frame(BINARY | RSV1, b"\x03\x00" * 65_536))
+    pauses = 0
+    while not decoder.decode():
+        assert isinstance(decoder.stop, Pause)
+        pauses += 1
+
+    assert pauses >= 7
+
+
 # What is refused
 
 GARBAGE = b"\xff" * 10
