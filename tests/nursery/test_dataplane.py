@@ -31,6 +31,7 @@ from trio_ohws._wire.decoder import Decoder
 from trio_ohws._wire.scratch import Scratch
 from trio_ohws.errors import UNKNOWN_ERROR
 from trio_ohws.events.emitter import Emitter
+from trio_ohws.events.queue import TURN
 from trio_ohws.nursery.dataplane import DataPlane, Owner
 from trio_ohws.nursery.outbox import Outbox
 from trio_ohws.nursery.transport import as_transport
@@ -773,6 +774,34 @@ async def test_our_close_meets_the_peers_eof(
                 await trio.lowlevel.checkpoint()
 
     assert 0 == trio.current_time()
+
+
+async def test_a_flood_of_pongs_leaves_others_their_turn(nursery: trio.Nursery) -> None:
+    """Of pongs that arrive in one chunk, at most TURN are read before another task runs."""
+    pongs = 50 * TURN
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async def flooding(peer: Peer) -> None:
+        await peer.accept()
+        assert "now" == ((await peer.receive()) or Frame(0, b"")).payload.decode()
+        nursery.start_soon(count_turns)
+        await peer.send(frame(PONG) * pongs + frame(TEXT, "after"))
+        await peer.serve_politely()
+
+    network = Network(flooding, nursery)
+    async with network.websocket() as ws:
+        await ws.connect(URL)
+        await ws.send("now")
+
+        assert "after" == await ws.receive()
+        assert turns >= pongs / TURN
+    nursery.cancel_scope.cancel()
 
 
 # As a stream
