@@ -394,6 +394,12 @@ def test_tls_trouble_of_other_errors() -> None:
     assert None is explain(trio.BrokenResourceError("reset"))
 
 
+@pytest.mark.parametrize("kind", [ssl.SSLEOFError, ssl.SSLZeroReturnError])
+def test_tls_trouble_of_hanging_up(kind: type[ssl.SSLError]) -> None:
+    """Which error an end within the handshake is depends on the OpenSSL; the words do not."""
+    assert "the server closed the connection" == tls_trouble(kind(1, "TLS/SSL connection has been closed"))
+
+
 def test_tls_trouble_without_a_name() -> None:
     """What OpenSSL has no name for is told in its own words."""
     assert "a sentence" == tls_trouble(ssl.SSLError(1, "a sentence"))

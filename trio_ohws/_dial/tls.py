@@ -182,7 +182,7 @@ def tls_trouble(error: BaseException) -> str | None:
             message = message[:1].lower() + message[1:]
         return f"certificate verify failed: {message}"
     reason: str = getattr(cause, "reason", None) or ""
-    if isinstance(cause, ssl.SSLEOFError):
+    if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):  # without a reason, by some OpenSSLs
         reason = "UNEXPECTED_EOF_WHILE_READING"
     if reason in _MEANINGS:
         return _MEANINGS[reason]
