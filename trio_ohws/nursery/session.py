@@ -160,8 +160,7 @@ class Session:
             goodbye: the short kind, when there is no time: see `Settings.goodbye_timeout`.
         """
         if goodbye:
-            limit = self._settings.goodbye_timeout
-            ending = _Ending(code, reason, "local", limit, GOODBYE_ANSWER_S, within_s=limit)
+            ending = self._goodbye(code, reason)
         else:
             limit = self._settings.close_timeout
             ending = _Ending(code, reason, "local", limit, limit)
@@ -261,8 +260,7 @@ class Session:
         self._raise(fault)
         self._emitter.stop()
         if self._ending is None:
-            limit = self._settings.goodbye_timeout
-            self._end(_Ending(1001, "", "local", limit, GOODBYE_ANSWER_S, within_s=limit, cause=fault))
+            self._end(self._goodbye(1001, "", fault))
             self.plane.put_close()
 
     def link_ended(self, cause: BaseException | None) -> None:
@@ -296,6 +294,10 @@ class Session:
     def parked_since(self) -> float | None:
         """Since when the reader waits for a consumer; see `Link`."""
         return self.plane.parked_since
+
+    def _goodbye(self, code: int, reason: str, cause: BaseException | None = None) -> _Ending:
+        limit = self._settings.goodbye_timeout
+        return _Ending(code, reason, "local", limit, GOODBYE_ANSWER_S, within_s=limit, cause=cause)
 
     def _end(self, ending: _Ending) -> None:
         """The first reason to end is the reason."""
@@ -444,8 +446,7 @@ class Session:
     async def _last_words(self) -> None:
         """The link is dead for writing; give reading a moment."""
         await trio.sleep(_LAST_WORDS_S)
-        assert self.outbox is not None
-        self.link_ended(self.outbox.failure)
+        self.link_ended(None)
 
     # The end
 
