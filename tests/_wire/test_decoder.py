@@ -3,8 +3,7 @@
 import itertools
 import struct
 import tracemalloc
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -12,75 +11,13 @@ import wsproto.connection
 import wsproto.events
 from hypothesis import strategies as st
 
+from tests._wire.reception import LIMIT, Link, Told, Verdict, drain, receive
 from tests.scripted_peer import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
-from trio_ohws._wire.decoder import MAX_FRAGMENTS, Control, Decoder, Message, Pause
+from trio_ohws._wire.decoder import MAX_FRAGMENTS, Control, Decoder, Message
 from trio_ohws._wire.frames import Violation, parse_close
 from trio_ohws._wire.scratch import Scratch
 
-LIMIT = 1 << 20
-
 SMALLEST_SCRATCH = 127  # a whole control frame
-
-
-class Verdict(NamedTuple):
-    """What a violation says."""
-
-    code: int
-    reason: str
-
-
-Told = Message | Control | Verdict
-
-
-def drain(decoder: Decoder) -> list[Told]:
-    """Return all that the decoder makes of what it has: messages, control frames, at last a verdict."""
-    told: list[Told] = []
-    while True:
-        told += decoder.decode()
-        stop = decoder.stop
-        if stop is None:
-            return told
-        if isinstance(stop, Violation):
-            return [*told, Verdict(stop.code, stop.reason)]
-        if not isinstance(stop, Pause):
-            told.append(stop)
-
-
-class Link:
-    """One connection: a server's bytes on their way to a decoder, and all that it told of them."""
-
-    def __init__(self, data: bytes, scratch: Scratch, limit: int = LIMIT) -> None:
-        self.data = data
-        self.scratch = scratch
-        self.decoder = Decoder(scratch, limit)
-        self.told: list[Told] = []
-
-    @property
-    def ended(self) -> bool:
-        """Whether all bytes are read, or the peer was refused."""
-        return not self.data or (bool(self.told) and isinstance(self.told[-1], Verdict))
-
-    def read(self, at_most: int) -> None:
-        """Receive once, and let another connection use the area afterwards."""
-        buffer = self.decoder.get_buffer()
-        count = min(len(buffer), at_most, len(self.data))
-        assert count, "no memory to receive into looks like EOF"
-        buffer[:count] = self.data[:count]
-        self.data = self.data[count:]
-        self.decoder.buffer_updated(count)
-        self.told += drain(self.decoder)
-        self.scratch.area[:] = b"\xff" * len(self.scratch.area)
-
-
-def receive(
-    data: bytes, cuts: Iterable[int] = (), *, scratch: Scratch | None = None, limit: int = LIMIT
-) -> list[Told]:
-    """Return what is told of `data`, read in pieces of at most the sizes of `cuts`, then in full reads."""
-    link = Link(data, scratch or Scratch(), limit)
-    sizes = iter(cuts)
-    while not link.ended:
-        link.read(next(sizes, len(data)))
-    return link.told
 
 
 # Sizes at which the header, the path or the memory changes; and those that make a whole frame just fit.

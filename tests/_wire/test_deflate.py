@@ -8,7 +8,6 @@ import tracemalloc
 import zlib
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import hypothesis
 import pytest
@@ -17,16 +16,17 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
+from tests._wire import reception
+from tests._wire.compressor import TAIL, Compressor
+from tests._wire.reception import LIMIT, Told, Verdict, drain
 from tests.scripted_peer import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame, parse_frames
 from trio_ohws._wire.decoder import Control, Decoder, Message, Pause
 from trio_ohws._wire.deflate import MIN_SIZE, OFFER, PIECE, CompressionStatistics, Deflate, negotiate
-from trio_ohws._wire.frames import RSV1, Violation, encode
+from trio_ohws._wire.frames import RSV1, encode
 from trio_ohws._wire.http1 import HeadParser
 from trio_ohws._wire.scratch import Scratch
 from trio_ohws._wire.upgrade import check_answer, check_extensions
 
-LIMIT = 1 << 20
-TAIL = b"\x00\x00\xff\xff"
 HELLO = bytes.fromhex("f248cdc9c90700")  # RFC 7692 section 7.2.3.1
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
@@ -36,33 +36,10 @@ REQUEST = (
 )
 
 
-class Verdict(NamedTuple):
-    """What a violation says."""
-
-    code: int
-    reason: str
-
-
-Told = Message | Control | Verdict
-
 TOO_BIG = Verdict(1009, "message over the limit when inflated")
 NO_DEFLATE = Verdict(1007, "compressed data that cannot be inflated")
 NOT_UTF8 = Verdict(1007, "text that is not UTF-8")
 RESERVED = Verdict(1002, "reserved bits set")
-
-
-def drain(decoder: Decoder) -> list[Told]:
-    """Return all that the decoder makes of what it has: messages, control frames, at last a verdict."""
-    told: list[Told] = []
-    while True:
-        told += decoder.decode()
-        stop = decoder.stop
-        if stop is None:
-            return told
-        if isinstance(stop, Violation):
-            return [*told, Verdict(stop.code, stop.reason)]
-        if isinstance(stop, Control):
-            told.append(stop)
 
 
 def receive(
@@ -73,45 +50,9 @@ def receive(
     area: int = 262144,
     limit: int = LIMIT,
 ) -> list[Told]:
-    """Return what is told of `data`, read in pieces of at most the sizes of `cuts`, then in full reads."""
-    scratch = Scratch(area)
-    decoder = Decoder(scratch, limit)
-    decoder.deflate = negotiate(answer) if isinstance(answer, str) else answer
-    told: list[Told] = []
-    sizes = iter(cuts)
-    while data and not (told and isinstance(told[-1], Verdict)):
-        buffer = decoder.get_buffer()
-        count = min(len(buffer), len(data), next(sizes, len(data)))
-        buffer[:count] = data[:count]
-        data = data[count:]
-        decoder.buffer_updated(count)
-        told += drain(decoder)
-        scratch.area[:] = b"\xff" * len(scratch.area)  # it belongs to another connection now
-    return told
-
-
-class Compressor:
-    """The server's side, by zlib alone.
-
-    Args:
-        bits: of its window.
-        takeover: keep the window from message to message.
-        last: end messages by a block that is marked as final, as RFC 7692 section 7.2.3.4 allows.
-    """
-
-    def __init__(self, bits: int = 15, *, takeover: bool = True, last: bool = False) -> None:
-        self.bits = bits
-        self.keeps = takeover and not last
-        self.last = last
-        self.zlib = zlib.compressobj(wbits=-bits)
-
-    def __call__(self, message: bytes) -> bytes:
-        """Return a message's compressed payload."""
-        data = self.zlib.compress(message)
-        data += self.zlib.flush(zlib.Z_FINISH) + b"\x00" if self.last else self.zlib.flush(zlib.Z_SYNC_FLUSH)
-        if not self.keeps:
-            self.zlib = zlib.compressobj(wbits=-self.bits)
-        return data.removesuffix(TAIL)
+    """Return what is told of `data` where a server has agreed on compression."""
+    deflate = negotiate(answer) if isinstance(answer, str) else answer
+    return reception.receive(data, cuts, scratch=Scratch(area), limit=limit, deflate=deflate)
 
 
 # Conversations

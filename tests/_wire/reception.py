@@ -1,0 +1,98 @@
+"""What a decoder tells of a server's bytes, however they are cut."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from trio_ohws._wire.decoder import Control, Decoder, Message, Pause
+from trio_ohws._wire.deflate import Deflate
+from trio_ohws._wire.frames import Violation
+from trio_ohws._wire.scratch import Scratch
+
+LIMIT = 1 << 20
+
+
+class Verdict(NamedTuple):
+    """What a violation says."""
+
+    code: int
+    reason: str
+
+
+Told = Message | Control | Verdict
+
+
+def drain(decoder: Decoder) -> list[Told]:
+    """Return all that the decoder makes of what it has: messages, control frames, at last a verdict."""
+    told: list[Told] = []
+    while True:
+        told += decoder.decode()
+        stop = decoder.stop
+        if stop is None:
+            return told
+        if isinstance(stop, Violation):
+            return [*told, Verdict(stop.code, stop.reason)]
+        if not isinstance(stop, Pause):
+            told.append(stop)
+
+
+class Link:
+    """One connection: a server's bytes on their way to a decoder, and all that it told of them.
+
+    Args:
+        data: what the server sends.
+        scratch: where it is received.
+        limit: bytes of a message.
+        deflate: what was agreed on compression.
+        kind: of decoder.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        scratch: Scratch,
+        limit: int = LIMIT,
+        deflate: Deflate | None = None,
+        kind: type[Decoder] = Decoder,
+    ) -> None:
+        self.data = data
+        self.scratch = scratch
+        self.decoder = kind(scratch, limit)
+        self.decoder.deflate = deflate
+        self.told: list[Told] = []
+
+    @property
+    def refused(self) -> bool:
+        """Whether the last that was told is a verdict."""
+        return bool(self.told) and isinstance(self.told[-1], Verdict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all bytes are read, or the peer was refused."""
+        return not self.data or self.refused
+
+    def read(self, at_most: int) -> None:
+        """Receive once, and let another connection use the area afterwards."""
+        buffer = self.decoder.get_buffer()
+        count = min(len(buffer), at_most, len(self.data))
+        assert count, "no memory to receive into looks like EOF"
+        buffer[:count] = self.data[:count]
+        self.data = self.data[count:]
+        self.decoder.buffer_updated(count)
+        self.told += drain(self.decoder)
+        self.scratch.area[:] = b"\xff" * len(self.scratch.area)
+
+
+def receive(
+    data: bytes,
+    cuts: Iterable[int] = (),
+    *,
+    scratch: Scratch | None = None,
+    limit: int = LIMIT,
+    deflate: Deflate | None = None,
+) -> list[Told]:
+    """Return what is told of `data`, read in pieces of at most the sizes of `cuts`, then in full reads."""
+    link = Link(data, scratch or Scratch(), limit, deflate)
+    sizes = iter(cuts)
+    while not link.ended:
+        link.read(next(sizes, len(data)))
+    return link.told
