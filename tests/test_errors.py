@@ -24,14 +24,17 @@ from trio_ohws.errors import (
     BusinessError,
     ConnectionLost,
     EndOfMessages,
+    UpgradeRefused,
     failure,
 )
+from trio_ohws.events.model import ResponseHeaders
 
 KINDS = [
     (ConnectionLost, trio.BrokenResourceError),
     (AlreadyClosed, trio.ClosedResourceError),
     (EndOfMessages, trio.EndOfChannel),
 ]
+HEADERS = ResponseHeaders([("Retry-After", "7"), ("Set-Cookie", "a=1"), ("set-cookie", "b=2")])
 
 
 @pytest.mark.parametrize(
@@ -116,6 +119,22 @@ def test_kinds_are_caught_as_trio_s_own(
     )
 
 
+def test_a_refusal_carries_status_and_headers() -> None:
+    """Status as a number and as OHOS's data; headers by any case, and shown nowhere."""
+    error = UpgradeRefused("server answered 503", 503, HEADERS)
+
+    assert (2302999, "503", 503) == (error.code, error.data, error.status)
+    assert "7" == error.headers["Retry-After"]
+    assert "UpgradeRefused('server answered 503', 503)" == repr(error)
+    assert {} == UpgradeRefused("x", 403).headers
+
+
+def test_an_end_carries_its_close_code() -> None:
+    """The code if it is known, else None."""
+    assert 1012 == ConnectionLost("the peer closed with 1012", 1012).close_code
+    assert ConnectionLost("x").close_code is None
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize(
     "error",
@@ -123,7 +142,8 @@ def test_kinds_are_caught_as_trio_s_own(
         BusinessError(401),
         BusinessError(2302999, "m", data="0"),
         failure(2302999, "x", data="403"),
-        *(kind("x") for kind, _ in KINDS),
+        UpgradeRefused("x", 403, HEADERS),
+        *(kind("x", 1006) for kind, _ in KINDS),
     ],
     ids=repr,
 )
@@ -139,7 +159,13 @@ def test_errors_travel_between_processes(error: BusinessError, protocol: int) ->
 
 @pytest.mark.parametrize("make", [copy.copy, copy.deepcopy])
 @pytest.mark.parametrize(
-    "error", [failure(2302999, "x", data="0"), *(kind("x") for kind, _ in KINDS)], ids=repr
+    "error",
+    [
+        failure(2302999, "x", data="0"),
+        UpgradeRefused("x", 403, HEADERS),
+        *(kind("x", 1006) for kind, _ in KINDS),
+    ],
+    ids=repr,
 )
 def test_errors_can_be_copied(make: Callable[[BusinessError], BusinessError], error: BusinessError) -> None:
     """A copy is a different object that says the same."""

@@ -21,6 +21,7 @@ from trio_ohws import (
     BusinessError,
     ConnectionLost,
     EndOfMessages,
+    UpgradeRefused,
     WebSocket,
     create_websocket,
 )
@@ -359,6 +360,18 @@ REFUSED: dict[str, Refused] = {
 }
 
 
+async def test_a_refusal_carries_the_answers_headers(nursery: trio.Nursery) -> None:
+    """What the server said beside its status can be read from the error."""
+    network = Network(answers("HTTP/1.1 503 Busy", "Retry-After: 7", "Via: a", "via: b"), nursery)
+    async with network.websocket() as ws:
+        with pytest.raises(UpgradeRefused) as caught:
+            await ws.connect(URL)
+
+        assert 503 == caught.value.status
+        assert {"retry-after": "7", "via": ["a", "b"]} == caught.value.headers
+        assert "7" == caught.value.headers["Retry-After"]
+
+
 @pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED.keys())
 async def test_a_refusal_is_2302999(
     refused: Refused, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
@@ -375,6 +388,7 @@ async def test_a_refusal_is_2302999(
         assert error.message.startswith("Websocket other unknown error: ")
         assert refused.words in error.message
         assert refused.cause is (None if error.__cause__ is None else type(error.__cause__))
+        assert (refused.data != "0") is isinstance(error, UpgradeRefused)
         assert [("error", 200, refused.data)] == journal.entries
         assert ("closed", None) == (ws.state, ws.close_result)
         assert {} == dict(ws.response_headers)

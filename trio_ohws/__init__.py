@@ -1,7 +1,7 @@
 """OpenHarmony's `webSocket` API as a Trio-native, structured-concurrency client."""
 
 from trio_ohws._wire.deflate import CompressionStatistics
-from trio_ohws.errors import AlreadyClosed, BusinessError, ConnectionLost, EndOfMessages
+from trio_ohws.errors import AlreadyClosed, BusinessError, ConnectionLost, EndOfMessages, UpgradeRefused
 from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders, WebSocketOpenInfo
 from trio_ohws.events.queue import QueueStatistics
 from trio_ohws.events.stream import EventStream
@@ -37,6 +37,7 @@ __all__ = [
     "State",
     "Statistics",
     "TlsProtocol",
+    "UpgradeRefused",
     "WebSocket",
     "WebSocketCloseOptions",
     "WebSocketOpenInfo",

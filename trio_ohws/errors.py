@@ -2,7 +2,8 @@
 
 The codes and their texts are those of the API document. Programs compare codes; texts are for people, so
 ours say in addition what happened. Three kinds have classes of their own because Trio has a word for them
-too, and ``except trio.BrokenResourceError`` must work here as it does everywhere in Trio.
+too, and ``except trio.BrokenResourceError`` must work here as it does everywhere in Trio; a fourth because
+there is more to say about it.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ __all__ = [
     "BusinessError",
     "ConnectionLost",
     "EndOfMessages",
+    "UpgradeRefused",
     "failure",
 ]
 
@@ -95,9 +97,12 @@ class BusinessError(Exception):
 class _KnownEnd(BusinessError):
     """What the three ends of a conversation share: the code, and a constructor that takes the detail."""
 
-    def __init__(self, detail: str) -> None:
+    close_code: int | None
+
+    def __init__(self, detail: str, close_code: int | None = None) -> None:
         super().__init__(UNKNOWN_ERROR, _explained(UNKNOWN_ERROR, detail))
-        self.args: tuple[str] = (detail,)
+        self.args: tuple[str, int | None] = (detail, close_code)
+        self.close_code = close_code
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.args[0]!r})"
@@ -108,6 +113,7 @@ class ConnectionLost(_KnownEnd, trio.BrokenResourceError):
 
     Args:
         detail: What happened, for people.
+        close_code: The close code of the connection's end, 1006 if the link broke; None if that is not known.
     """
 
 
@@ -116,6 +122,7 @@ class AlreadyClosed(_KnownEnd, trio.ClosedResourceError):
 
     Args:
         detail: What happened, for people.
+        close_code: The close code of the connection's end, 1006 if the link broke; None if that is not known.
     """
 
 
@@ -124,7 +131,35 @@ class EndOfMessages(_KnownEnd, trio.EndOfChannel):
 
     Args:
         detail: What happened, for people.
+        close_code: The close code of the connection's end, 1006 if the link broke; None if that is not known.
     """
+
+
+class UpgradeRefused(BusinessError):
+    """The server answered, but did not upgrade the connection to the WebSocket that was asked for.
+
+    Args:
+        detail: What happened, for people.
+        status: The answer's HTTP status; `data` is the same as a decimal string.
+        headers: The answer's headers: lower-case names, a list of values where a name repeats.
+
+    Source: beyond OHOS; RFC 6455 section 4.1.
+    """
+
+    status: int
+    headers: Mapping[str, str | list[str]]
+
+    def __init__(
+        self, detail: str, status: int, headers: Mapping[str, str | list[str]] | None = None
+    ) -> None:
+        super().__init__(UNKNOWN_ERROR, _explained(UNKNOWN_ERROR, detail), str(status))
+        self.args: tuple[str, int, Mapping[str, str | list[str]] | None] = (detail, status, headers)
+        self.status = status
+        self.headers = {} if headers is None else headers
+
+    def __repr__(self) -> str:
+        # Without the headers: a Set-Cookie is a secret.
+        return f"{type(self).__name__}({self.args[0]!r}, {self.status})"
 
 
 def failure(code: int, detail: str, data: str | None = None) -> BusinessError:

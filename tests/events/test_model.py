@@ -1,6 +1,7 @@
 """Names and payloads of events."""
 
 import dataclasses
+import pickle
 
 import pytest
 
@@ -61,3 +62,11 @@ def test_the_same_end_is_equal_whatever_the_cause() -> None:
     assert CloseResult(1006, "x", by="link") == end
     assert CloseResult(1006, "x", by="peer") != end
     assert CloseResult(1006, "x", by="link", clean=True) != end
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_headers_travel_between_processes(protocol: int) -> None:
+    """Pickling gives back the same fields."""
+    headers = ResponseHeaders(FIELDS)
+
+    assert headers == pickle.loads(pickle.dumps(headers, protocol))

@@ -13,11 +13,17 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Refusal(Exception):
-    """The connection was not upgraded; `status` is the HTTP status known by then, 0 if none."""
+    """The connection was not upgraded.
+
+    Attributes:
+        status: the HTTP status known by then, 0 if none.
+        headers: those of the answer, if it was read in full; secrets.
+    """
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+        self.headers: Sequence[tuple[str, str]] = ()
 
 
 def request_key(request: bytes) -> bytes:

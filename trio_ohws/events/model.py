@@ -106,6 +106,12 @@ class ResponseHeaders(Mapping[str, str | list[str]]):
     def __len__(self) -> int:
         return len(self._values)
 
+    def __reduce__(self) -> tuple[type["ResponseHeaders"], tuple[list[tuple[str, str]]]]:
+        fields = []
+        for name, value in self._values.items():
+            fields += [(name, one) for one in ([value] if isinstance(value, str) else value)]
+        return type(self), (fields,)
+
     def __repr__(self) -> str:
         # Names only: a Set-Cookie is a secret.
         return f"<ResponseHeaders {', '.join(self._values)}>"

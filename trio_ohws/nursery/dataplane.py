@@ -171,6 +171,8 @@ class DataPlane(trio.abc.Stream):
             self._owner.refused(Refusal(str(error), error.status))
             return b""
         except Refusal as error:
+            assert head is not None
+            error.headers = head.headers
             self._owner.refused(error)
             return b""
         except EOFError as error:

@@ -30,6 +30,7 @@ from trio_ohws.errors import (
     BusinessError,
     ConnectionLost,
     EndOfMessages,
+    UpgradeRefused,
     failure,
 )
 from trio_ohws.events.emitter import Emitter
@@ -202,13 +203,13 @@ class Session:
             )
         error: BusinessError
         if ending.by == "local" and not ending.broken:
-            error = AlreadyClosed(f"the socket was closed with {_words(ending)}")
+            error = AlreadyClosed(f"the socket was closed with {_words(ending)}", ending.code)
         elif ending.by == "link":
-            error = ConnectionLost("the link is down")
+            error = ConnectionLost("the link is down", ending.code)
         elif ending.by == "peer":
-            error = ConnectionLost(f"the peer closed with {_words(ending)}")
+            error = ConnectionLost(f"the peer closed with {_words(ending)}", ending.code)
         else:
-            error = ConnectionLost(f"the peer broke the protocol: {ending.reason}")
+            error = ConnectionLost(f"the peer broke the protocol: {ending.reason}", ending.code)
         error.__cause__ = ending.cause
         return error
 
@@ -218,9 +219,9 @@ class Session:
         if ending is None:
             return self.gone()
         if ending.by == "local" and not ending.broken:
-            return EndOfMessages(f"the socket was closed with {_words(ending)}")
+            return EndOfMessages(f"the socket was closed with {_words(ending)}", ending.code)
         if ending.by == "peer" and ending.code in (1000, 1001, 1005):
-            return EndOfMessages(f"the peer closed with {_words(ending)}")
+            return EndOfMessages(f"the peer closed with {_words(ending)}", ending.code)
         return self.gone()
 
     # The data plane's side (its Owner)
@@ -454,7 +455,13 @@ class Session:
         refusal = self._refusal
         if refusal is not None:
             words = self._explain(refusal) if self._explain is not None else None
-            error = failure(UNKNOWN_ERROR, words or str(refusal), str(refusal.status))
+            error: BusinessError
+            if refusal.status:
+                error = UpgradeRefused(
+                    words or str(refusal), refusal.status, ResponseHeaders(refusal.headers)
+                )
+            else:
+                error = failure(UNKNOWN_ERROR, words or str(refusal), "0")
             error.__cause__ = refusal
             return error
         if self._aborted:
