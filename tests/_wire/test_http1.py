@@ -290,6 +290,18 @@ def test_hostile_lines_are_judged_in_linear_time(filler: bytes, fault: bytes) ->
     assert 0 == refusal(b"HTTP/1.1 200 " + filling + fault + b"\r\n\r\n")[1]
 
 
+@pytest.mark.timeout(10)
+def test_a_head_byte_by_byte_takes_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that comes byte by byte is searched for its end once, not once a byte (two minutes, here)."""
+    monkeypatch.setattr("trio_ohws._wire.http1.HEAD_LIMIT", 1 << 19)
+    parser = HeadParser()
+    *before, last = head_of(1 << 19, b"HTTP/1.1 200 OK\r\nX: ")
+    for byte in before:
+        assert parser.feed(bytes([byte])) is None
+
+    assert parser.feed(bytes([last])) is not None
+
+
 # Properties
 
 NAMES = st.sampled_from([b"Server", b"X-a", b"~", b"", b"a b", b"\xe9", b"x\x00"])

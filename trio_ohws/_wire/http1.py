@@ -50,11 +50,14 @@ class HeadParser:
         Raises:
             MalformedHead: this is not HTTP, breaks its rules, or has no end within `HEAD_LIMIT` bytes.
         """
+        # An end may begin in the last three bytes. What is before them was searched, and is not again: a server
+        # may send its head byte by byte.
+        searched = max(0, len(self._buffer) - 3)
         self._buffer += data
         while True:
             if not self._buffer.startswith(b"HTTP/"[: len(self._buffer)]):
                 raise MalformedHead("the answer is not HTTP")
-            end = self._buffer.find(b"\r\n\r\n")
+            end = self._buffer.find(b"\r\n\r\n", searched)
             if self._skipped + (len(self._buffer) if end < 0 else end + 4) > HEAD_LIMIT:
                 raise MalformedHead(f"the response head is over {HEAD_LIMIT} bytes")
             if end < 0:
@@ -62,6 +65,7 @@ class HeadParser:
             head = _parse(bytes(self._buffer[:end]))
             del self._buffer[: end + 4]
             self._skipped += end + 4
+            searched = 0
             if head.status >= 200 or head.status == 101:
                 return head
 
