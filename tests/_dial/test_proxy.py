@@ -312,6 +312,18 @@ async def test_an_endless_answer() -> None:
     assert f"sends an answer of more than {MAX_ANSWER_SIZE} bytes" in error.message
 
 
+async def test_the_limit_of_an_answer() -> None:
+    """An answer of exactly the limit opens the tunnel; of one that is a byte longer the end is not awaited."""
+    start, end = b"HTTP/1.1 200 OK\r\nA: ", b"\r\n\r\n"
+    fits = start + b"x" * (MAX_ANSWER_SIZE - len(start) - len(end)) + end
+    peer = ProxyPeer(fits + b"rest")
+    await tunnel("http://p", peer)
+    error = await refusal("http://p", fits.replace(b"x", b"xx", 1))
+
+    assert b"restword" == peer.heard[-1]
+    assert "sends an answer of more than" in error.message
+
+
 async def test_a_broken_connection() -> None:
     """A connection that breaks before the answer is told as such, with its cause."""
     ours, theirs = trio.testing.memory_stream_pair()

@@ -92,11 +92,16 @@ class _Link(trio.socket.SocketType):
 
     async def _answer(self) -> bytes:
         """Read an HTTP answer up to its empty line; return its status alone, which python-socks looks at."""
-        received = b""
-        while (end := received.find(_END)) < 0:
-            if len(received) > MAX_ANSWER_SIZE:
+        received = bytearray()
+        end = -1
+        while end < 0:
+            room = MAX_ANSWER_SIZE - len(received)
+            if not room:
                 raise _failed(self.proxy, f"sends an answer of more than {MAX_ANSWER_SIZE} bytes")
-            received += await self._more(MAX_ANSWER_SIZE)
+            # What was searched is not searched again but for the beginning of an end: it may come byte by byte.
+            searched = max(0, len(received) - len(_END) + 1)
+            received += await self._more(room)
+            end = received.find(_END, searched)
             # Other protocols would keep us waiting for an empty line.
             if not received.startswith(_START[: len(received)]):
                 raise _failed(self.proxy, "does not speak HTTP")
@@ -104,7 +109,7 @@ class _Link(trio.socket.SocketType):
         if not status_line:
             raise _failed(self.proxy, "does not speak HTTP")
         status = int(status_line[1])
-        self.rest = received[end + len(_END) :]
+        self.rest = bytes(received[end + len(_END) :])
         # RFC 9110 section 9.3.6: any 2xx opens the tunnel.
         return b"HTTP/1.1 %d \r\n\r\n" % (200 if 200 <= status < 300 else status)
 
