@@ -6,6 +6,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from tests.chain import chain
 from trio_ohws.proxy_server import ProxyServer, parse_proxy_url
 
 READ = [
@@ -105,7 +106,7 @@ def test_credentials_are_in_no_words(url: str) -> None:
         # Without an "@" it is the host that is called so.
         said = f"{server!r} {server}".replace(server.host, "")
     except ValueError as error:
-        said = f"{error!r} {error.__cause__!r}"
+        said = "".join(f"{one!r} {one}" for one in chain(error))
 
     assert "s3cr3t" not in said
 

@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.chain import chain
 from tests.scripted_peer import URL, Network, Peer, polite
 from trio_ohws import BusinessError
 
@@ -57,11 +58,14 @@ async def test_secrets_are_shown_nowhere(
         for attempt in (
             lambda: ws.connect(f"{URL}?token={SECRET}", SECRETS),
             lambda: ws.receive(),
+            lambda: ws.send(f"{SECRET}\ud800"),
             lambda: ws.connect(f"ws://user:{SECRET}@h/"),
             lambda: ws.connect(f"{URL}#{SECRET}"),
             lambda: ws.connect(URL, {"header": {"X": f"{SECRET}\r\n"}}),
+            lambda: ws.connect(URL, {"header": {"X": f"{SECRET}\u20ac\ud800"}}),
             lambda: ws.connect(URL, {"header": {f"Authorization: {SECRET}": "x"}}),
             lambda: ws.connect(URL, {"proxy": f"http://u:{SECRET}@p"}),
+            lambda: ws.connect(URL, {"proxy": f"http://u:{SECRET}%FF@p"}),
             lambda: ws.connect(
                 URL, {"clientCert": {"certPath": "/none", "keyPath": "k", "keyPassword": SECRET}}
             ),
@@ -71,8 +75,9 @@ async def test_secrets_are_shown_nowhere(
                 try:
                     await attempt()
                 except BusinessError as error:
-                    shown.extend(traceback.TracebackException.from_exception(error).format_exception_only())
-                    shown.append(f"{error!r} {error.__cause__!r} {error.__context__!r} {error.to_dict()}")
+                    shown.extend(traceback.format_exception(error))
+                    shown.extend(f"{one!r} {one}" for one in chain(error))
+                    shown.append(f"{error.to_dict()}")
         shown.append(f"{ws!r} {ws.statistics()!r} {ws.close_result!r} {ws.response_headers!r}")
     shown.extend(caplog.messages)
 

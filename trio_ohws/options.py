@@ -334,15 +334,18 @@ def subprotocols(options: WebSocketRequestOptions) -> tuple[str, ...]:
     """
     if options.protocol is None:
         return ()
-    tokens = tuple(token.strip(" \t") for token in options.protocol.split(","))
-    for position, token in enumerate(tokens, start=1):
+    # A dict because it finds a repeated one at once, and keeps the order.
+    tokens: dict[str, None] = {}
+    for position, element in enumerate(options.protocol.split(","), start=1):
+        token = element.strip(" \t")
         if not token:
             raise _refused(f"element {position} of 'protocol' is empty")
         if not _TOKEN.fullmatch(token):
             raise _refused(f"element {position} of 'protocol' contains {_first_illegal(token)!r}")
-        if token in tokens[: position - 1]:
+        if token in tokens:
             raise _refused(f"element {position} of 'protocol' was offered before")
-    return tokens
+        tokens[token] = None
+    return tuple(tokens)
 
 
 def request_headers(options: WebSocketRequestOptions) -> RequestHeaders:
@@ -539,11 +542,9 @@ def _encoded(name: str, value: str) -> bytes:
     if control:
         code = ord(control.group())
         raise _refused(f"the value of the header {_short(name)} contains the control character U+{code:04X}")
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        _refuse_surrogates(f"the value of the header {_short(name)}", value)
-        return value.encode()
+    _refuse_surrogates(f"the value of the header {_short(name)}", value)
+    # Not by trying latin-1: the error would hold the value, and be the context of what is raised after it.
+    return value.encode("latin-1" if max(value, default="") <= "\xff" else "utf-8")
 
 
 def _only_host(earlier: str | None, value: str) -> str:

@@ -1,6 +1,7 @@
 """A proxy's address, scheme and credentials, and the URL that says all that in one line."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 from urllib.parse import unquote_to_bytes
@@ -81,10 +82,9 @@ def _host_and_port(server: str, default: int) -> tuple[str, int]:
     port = int(found["port"] or default)
     if not 1 <= port <= _MAX_PORT:
         raise ValueError(f"its port must be from 1 to {_MAX_PORT}")
-    try:
+    with suppress(BusinessError):
         return parse_url(f"ws://{found['host']}").host, port
-    except BusinessError:
-        raise ValueError("its host is malformed") from None
+    raise ValueError("its host is malformed")  # out here for the reason that _decoded gives
 
 
 def _credentials(text: str) -> tuple[str | None, str | None]:
@@ -93,10 +93,12 @@ def _credentials(text: str) -> tuple[str | None, str | None]:
 
 
 def _decoded(text: str) -> str:
-    try:
+    decoded = None
+    with suppress(UnicodeError):
         decoded = unquote_to_bytes(text).decode("utf-8")
-    except UnicodeError:
-        raise ValueError("its credentials are not UTF-8") from None
+    if decoded is None:
+        # Out here, because that error holds the credentials, and would be the context of this one.
+        raise ValueError("its credentials are not UTF-8")
     if _CONTROL.search(decoded):
         raise ValueError("its credentials contain a control character")
     return decoded

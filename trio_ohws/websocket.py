@@ -915,7 +915,8 @@ def _frame_of(data: Data) -> tuple[int, bytes | memoryview]:
         try:
             return TEXT, data.encode()
         except UnicodeEncodeError:
-            raise failure(PARAMETER_ERROR, "data has lone surrogates, which UTF-8 cannot carry") from None
+            error = failure(PARAMETER_ERROR, "data has lone surrogates, which UTF-8 cannot carry")
+        raise error  # out here, because what was caught holds the data, and would be the context of this
     if isinstance(data, bytes):
         return BINARY, data
     if not isinstance(data, bytearray | memoryview):
