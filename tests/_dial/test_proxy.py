@@ -313,7 +313,7 @@ async def test_an_endless_answer() -> None:
 
 
 async def test_the_limit_of_an_answer() -> None:
-    """An answer of exactly the limit opens the tunnel; of one that is a byte longer the end is not awaited."""
+    """An answer of exactly the limit opens the tunnel; of a longer one the end is not awaited."""
     start, end = b"HTTP/1.1 200 OK\r\nA: ", b"\r\n\r\n"
     fits = start + b"x" * (MAX_ANSWER_SIZE - len(start) - len(end)) + end
     peer = ProxyPeer(fits + b"rest")

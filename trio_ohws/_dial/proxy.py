@@ -98,7 +98,7 @@ class _Link(trio.socket.SocketType):
             room = MAX_ANSWER_SIZE - len(received)
             if not room:
                 raise _failed(self.proxy, f"sends an answer of more than {MAX_ANSWER_SIZE} bytes")
-            # What was searched is not searched again but for the beginning of an end: it may come byte by byte.
+            # An end may begin in the last three bytes. What is before them is not searched again.
             searched = max(0, len(received) - len(_END) + 1)
             received += await self._more(room)
             end = received.find(_END, searched)

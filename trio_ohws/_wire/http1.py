@@ -50,8 +50,8 @@ class HeadParser:
         Raises:
             MalformedHead: this is not HTTP, breaks its rules, or has no end within `HEAD_LIMIT` bytes.
         """
-        # An end may begin in the last three bytes. What is before them was searched, and is not again: a server
-        # may send its head byte by byte.
+        # An end may begin in the last three bytes. What is before them is not searched again, as a server may
+        # send its head byte by byte.
         searched = max(0, len(self._buffer) - 3)
         self._buffer += data
         while True:
