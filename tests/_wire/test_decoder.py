@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests._wire.reception import LIMIT, Link, Told, Verdict, drain, receive
 from tests.scripted_peer import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
-from trio_ohws._wire.decoder import MAX_FRAGMENTS, Control, Decoder, Message
+from trio_ohws._wire.decoder import MAX_FRAGMENTS, Control, Decoder, Message, Pause
 from trio_ohws._wire.frames import Violation, parse_close
 from trio_ohws._wire.scratch import Scratch
 
@@ -359,6 +359,31 @@ def test_control_frames_do_not_copy_what_is_behind_them() -> None:
 
     assert peak < 10_000
     assert 100_000 - 11 == len(drain(decoder))
+
+
+@pytest.mark.parametrize(
+    ("first", "flood", "at_most"),
+    [
+        pytest.param(b"", frame(TEXT), 16384 + 1024, id="empty messages"),
+        pytest.param(b"", frame(BINARY, "four"), 16384 + 1024, id="short messages"),
+        pytest.param(b"", frame(TEXT, fin=False) + frame(CONT), 512, id="messages of two fragments"),
+        pytest.param(frame(BINARY, fin=False), frame(CONT, fin=False), 1024, id="empty fragments"),
+        pytest.param(frame(TEXT, fin=False), frame(CONT, "x", fin=False), 1024, id="fragments"),
+    ],
+)
+def test_a_pass_is_short(first: bytes, flood: bytes, at_most: int) -> None:
+    """However many frames a chunk holds, after a part of them those behind it get their turn."""
+    count = 262144 // len(flood)
+    decoder = Decoder(Scratch(), LIMIT)
+    decoder.feed(first + flood * count)
+    passes = [decoder.decode()]
+    while isinstance(decoder.stop, Pause):
+        passes.append(decoder.decode())
+
+    assert decoder.stop is None
+    assert len(passes) >= count / at_most
+    assert max(map(len, passes)) <= at_most
+    assert (0 if first else count) == sum(map(len, passes))
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
