@@ -1,5 +1,6 @@
 """The outbox: the eight rules of the design, on a fake transport first, then on real sockets."""
 
+import itertools
 import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -613,6 +614,33 @@ async def test_what_goes_into_a_write(
     await settle()
 
     assert [[1], *writes] == wire.writes
+
+
+class HungryWire(Wire):
+    """A transport below which the system takes everything at once, so that no write ever waits."""
+
+    async def write(self, buffers: Sequence[bytes]) -> None:
+        """See `Transport`."""
+        self.writes.append([len(buffer) for buffer in buffers])
+
+
+async def test_the_writer_gives_others_their_turn(nursery: trio.Nursery) -> None:
+    """Between two writes other tasks run, though none of them has to wait."""
+    wire = HungryWire(0)
+    outbox = start(wire, nursery)
+    seen: list[int] = []
+
+    async def watch() -> None:
+        while len(wire.writes) < 10:
+            seen.append(len(wire.writes))
+            await trio.lowlevel.checkpoint()
+
+    nursery.start_soon(watch)
+    for _ in range(10):
+        outbox.put(bytes(1 << 18))
+    await outbox.flush()
+
+    assert max(later - earlier for earlier, later in itertools.pairwise([0, *seen, 10])) <= 2
 
 
 async def test_a_large_frame_is_not_copied(nursery: trio.Nursery) -> None:

@@ -297,6 +297,8 @@ class Outbox:
                 self._progress()
             finally:
                 self._in_hand = False
+            if self._queue:
+                await trio.lowlevel.checkpoint()  # a fast system takes a gigabyte, and lets us wait nowhere
 
     def _take(self) -> tuple[list[bytes], int]:
         """Take the next buffers to write out of the queue: small frames joined, large ones as they are."""
