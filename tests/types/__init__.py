@@ -1,0 +1,1 @@
+"""What type checkers say about the API; nothing in here runs."""
