@@ -79,6 +79,15 @@ def test_failure_says_what_happened_after_the_documented_text() -> None:
     assert type(error) is BusinessError
 
 
+@pytest.mark.parametrize("make", [lambda detail: failure(401, detail), ConnectionLost, AlreadyClosed])
+def test_details_are_fit_for_a_log(make: Callable[[str], BusinessError]) -> None:
+    """No detail adds a line to a log, moves a cursor or turns text round; letters of any script stay."""
+    error = make("Grüße\r\nroot: \x1b[2J\x9b\u202e\u2028\x00 名")
+
+    assert error.message.endswith(": Grüße\ufffd\ufffdroot: \ufffd[2J\ufffd\ufffd\ufffd\ufffd 名")
+    assert f"{error}{error!r}".isprintable()
+
+
 def test_to_dict_is_the_plain_object_of_arkts() -> None:
     """Code and message always, data only where there is some; and JSON can carry it."""
     bare = BusinessError(201).to_dict()

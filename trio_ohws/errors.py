@@ -28,6 +28,7 @@ __all__ = [
     "EndOfMessages",
     "UpgradeRefused",
     "failure",
+    "printable",
 ]
 
 CONNECT_FAILED: Final = 200
@@ -176,9 +177,19 @@ def failure(code: int, detail: str, data: str | None = None) -> BusinessError:
     return BusinessError(code, _explained(code, detail), data)
 
 
+def printable(text: str) -> str:
+    """Replace what is no character to read: line breaks, what moves a terminal's cursor or turns text round.
+
+    Details may repeat what a peer, or a library that quotes it, has said, and end in a log.
+    """
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+
+
 def _text(code: int) -> str:
     return TEXTS.get(code, TEXTS[UNKNOWN_ERROR])
 
 
 def _explained(code: int, detail: str) -> str:
-    return f"{_text(code).removesuffix('.')}: {detail}"
+    return f"{_text(code).removesuffix('.')}: {printable(detail)}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from trio_ohws._wire.deflate import Deflate, negotiate
 from trio_ohws._wire.http1 import ResponseHead
+from trio_ohws.errors import printable
 
 __all__ = ["Refusal", "accept_key", "canonical_head", "check_answer", "check_extensions", "request_key"]
 
@@ -100,10 +101,8 @@ def _values(head: ResponseHead, name: str) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """The peer's words, fit for a log: short, and nothing that moves a cursor."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:80]
-    )
+    """The peer's words, fit for a log: short, and without surprises."""
+    return printable(text[:80])
 
 
 def canonical_head(key: bytes, subprotocol: str | None) -> bytes:
