@@ -81,6 +81,8 @@ REFUSED_REQUEST = [
     ({"proxy": {**PROXY, "host": "http://p"}}, "'host' must be the proxy's name or address, not a URL"),
     ({"proxy": {**PROXY, "host": "a b"}}, "'host' must be the proxy's name or address"),
     ({"proxy": {**PROXY, "host": "a\x00b"}}, "'host' must be the proxy's name or address"),
+    ({"proxy": {**PROXY, "host": "a\x9b2Jb"}}, "'host' must be the proxy's name or address"),
+    ({"proxy": {**PROXY, "host": "a\u202eb"}}, "'host' must be the proxy's name or address"),
     ({"proxy": {**PROXY, "port": "8888"}}, "'port' must be a number, not str"),
     ({"proxy": {**PROXY, "port": True}}, "'port' must be a number, not bool"),
     ({"proxy": {**PROXY, "port": 80.5}}, "'port' must be a whole number, not 80.5"),

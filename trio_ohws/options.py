@@ -163,7 +163,7 @@ class HttpProxy:
 
     def __post_init__(self) -> None:
         host = _present("host", _text("host", self.host))
-        if re.search(r"[\s\x00-\x1f/@?#\\]", host):
+        if not host.isprintable() or re.search(r"[\s/@?#\\]", host):
             # Not repeated: what people put here by mistake is a whole URL, credentials and all.
             raise _refused("'host' must be the proxy's name or address, not a URL")
         port = _whole_number("port", self.port)
