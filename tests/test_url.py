@@ -205,6 +205,11 @@ def test_parts_of_a_url() -> None:
     assert WebSocketURL(secure=True, host="2001:db8::1", port=8443, target="/?token=1") == parsed
 
 
+def test_a_url_shows_no_target() -> None:
+    """Its repr says where the server is, not what is asked of it: tokens travel there."""
+    assert "sesame" not in repr(parse_url("wss://example.test/sesame?token=sesame"))
+
+
 def test_a_url_is_frozen() -> None:
     """Nobody changes a URL after it was checked."""
     with pytest.raises(dataclasses.FrozenInstanceError):

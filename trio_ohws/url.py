@@ -9,7 +9,7 @@ No message repeats user information, the path or the query, since passwords and 
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import idna
@@ -48,13 +48,13 @@ class WebSocketURL:
         secure: Whether the scheme is ``wss``.
         host: Lower-case ASCII: a name of A-labels, or an IP address without brackets.
         port: From 1 to 65535.
-        target: Path and query as they go into the request line; ASCII, at least ``"/"``.
+        target: Path and query as they go into the request line; ASCII, at least ``"/"``. Not in the repr.
     """
 
     secure: bool
     host: str
     port: int
-    target: str
+    target: str = field(repr=False)
 
     @property
     def host_header(self) -> str:

@@ -854,10 +854,10 @@ async def test_what_is_said_of_a_session_that_is_gone(
 
 
 def test_the_request_keeps_its_secrets() -> None:
-    """Its repr says where it goes, not what its headers hold."""
-    request = UpgradeRequest("example.test", "/path", ("chat",), ((b"Authorization", b"Basic secret"),))
+    """Its repr says to whom it goes, not what its headers, path and query hold."""
+    request = UpgradeRequest("example.test", "/?token=1", ("chat",), ((b"Authorization", b"Basic secret"),))
 
-    assert "<UpgradeRequest example.test/path>" == repr(request)
+    assert "<UpgradeRequest example.test>" == repr(request)
 
 
 # States

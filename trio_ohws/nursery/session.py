@@ -65,11 +65,11 @@ def _run_scratch() -> Scratch:
 
 @dataclass(frozen=True, slots=True)
 class UpgradeRequest:
-    """What the GET request says; header values are secrets.
+    """What the GET request says; header values and the target are secrets.
 
     Attributes:
         host: the Host header.
-        target: path and query.
+        target: path and query, where tokens travel.
         subprotocols: in order of preference.
         headers: the further ones.
     """
@@ -80,7 +80,7 @@ class UpgradeRequest:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def __repr__(self) -> str:
-        return f"<UpgradeRequest {self.host}{self.target}>"
+        return f"<UpgradeRequest {self.host}>"
 
 
 @dataclass(slots=True)
