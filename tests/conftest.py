@@ -7,6 +7,8 @@ import pytest
 
 from tests.certificates import Certificates
 
+pytest_plugins = ["trio_ohws.testing.fixtures"]
+
 # The suite talks to the loopback interface: no proxy of this machine has a part in that.
 for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[name]

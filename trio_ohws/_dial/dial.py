@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from trio_ohws._dial.network import dial_of_this_run
 from trio_ohws._dial.proxy import choose_proxy, name_for_proxy, open_tunnel
 from trio_ohws._dial.tcp import open_tcp
 from trio_ohws._dial.tls import client_context, start_tls, tls_trouble
@@ -52,6 +53,9 @@ async def dial(
 
     Source: the API document, ``connect``.
     """
+    replacement = dial_of_this_run()
+    if replacement is not None:
+        return await replacement(url, options, policy)
     # First what may fail without a packet sent.
     proxy = await choose_proxy(url, options)
     context = await _context(url, options, ssl_context) if url.secure else None
