@@ -414,6 +414,7 @@ async def test_socks4a(url: str, target: bytes) -> None:
             "refused with code 8: it does not support this type of address",
         ),
         ("socks5h://p", [NO_AUTH, b"\5\x09\0"], "does not speak SOCKS5"),
+        ("socks5h://p", [NO_AUTH, b"\5\0\0\3\2\xff\xff\0\0"], "does not speak SOCKS5"),
         ("socks5h://p", [NO_AUTH, b"HTTP/1.1"], "does not speak SOCKS5"),
         ("socks5h://p", [b"HTTP/1.1 400 "], "does not speak SOCKS5"),
         ("socks5h://p", [b""], "closed the connection without an answer"),

@@ -228,6 +228,9 @@ async def open_tunnel(stream: trio.abc.Stream, proxy: ProxyServer, host: str, po
             await tunnel.connect(host, port, timeout=math.inf)
         except ProxyError as error:
             raise _failed(proxy, _refusal(link, error)) from error
+        except UnicodeDecodeError as error:
+            # python-socks decodes the name by which a SOCKS5 proxy calls its own end.
+            raise _failed(proxy, _socks_refusal(link, None)) from error
         except trio.BrokenResourceError as error:
             raise _failed(proxy, _broken(proxy, error)) from error
     except BaseException:
