@@ -251,6 +251,19 @@ def test_what_follows_a_final_block(answer: str, size: int) -> None:
     assert [plain * 3, plain * 3, plain, plain] == receive(wire, answer)
 
 
+@pytest.mark.parametrize("size", [0, 10, 5000])
+def test_a_message_that_ends_with_its_final_block(size: int) -> None:
+    """Where a server forgets the byte behind a final block, every cut leaves a connection that goes on."""
+    plain = random.Random(1).randbytes(size)
+    stream = zlib.compressobj(wbits=-15)
+    final = stream.compress(plain) + stream.flush()
+    wire = frame(BINARY | RSV1, final) + frame(BINARY | RSV1, final, fin=False) + frame(CONT)
+    wire += frame(BINARY | RSV1) + frame(TEXT | RSV1, HELLO)
+
+    assert [plain, plain, b"", "Hello"] == receive(wire)
+    assert [plain, plain, b"", "Hello"] == receive(wire, cuts=[1] * len(wire))
+
+
 def test_nothing_but_final_blocks() -> None:
     """Thousands of final blocks are a slow way to say nothing, but a message like any other."""
     wire = frame(BINARY | RSV1, b"\x03\x00" * 5_000 + b"\x00") + frame(BINARY | RSV1, HELLO)

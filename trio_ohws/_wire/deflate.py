@@ -89,11 +89,20 @@ class Deflate:
         extension: as negotiated.
     """
 
-    __slots__ = ("_extension", "_inside", "_received", "_received_compressed", "_sent", "_sent_compressed")
+    __slots__ = (
+        "_ended",
+        "_extension",
+        "_inside",
+        "_received",
+        "_received_compressed",
+        "_sent",
+        "_sent_compressed",
+    )
 
     def __init__(self, extension: PerMessageDeflate) -> None:
         self._extension = extension
         self._inside = False  # a message was begun to be inflated
+        self._ended = False  # nothing was inflated since the end of a final block
         self._sent = self._sent_compressed = 0
         self._received = self._received_compressed = 0
 
@@ -123,10 +132,15 @@ class Deflate:
             Violation: 1009, there is no room for what comes of it; 1007, it is no deflate data.
         """
         extension = self._extension
+        if last and not piece and self._ended:
+            # The end of a message is the rest of an empty block, and here is none that it could end.
+            self._inside = False
+            return b""
         if last and piece and extension.remote_no_context_takeover:
             # With the end the extension drops its inflater, at which we must look before.
             inflated = self.inflate(piece, room, last=False)
             return inflated + self.inflate(b"", room - len(inflated), last=True)
+        self._ended = False
         inflated = self._step(piece, room, last=last)
         self._received_compressed += len(piece)
         if not (last and extension.remote_no_context_takeover):
@@ -137,6 +151,7 @@ class Deflate:
                 extension.decoder = zlib.decompressobj(wbits=-extension.remote_max_window_bits)
                 if last:
                     rest = rest[:-4]  # the extension has added the end of the message, and will again
+                self._ended = not rest
                 if rest:
                     inflated += self._step(rest, room - len(inflated), last=last)
         self._received += len(inflated)
