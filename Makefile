@@ -8,9 +8,11 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
 PLUGIN := .venv/trio-typing
+FUZZ ?= frames answer proxy address goodbye
+FUZZ_SECONDS ?= 60
 SOURCES := $(wildcard trio_ohws tests benchmarks)
 
-.PHONY: help demo test check lint types plugin-types coverage docs bench autobahn clean
+.PHONY: help demo test check lint types plugin-types coverage docs bench autobahn fuzz clean
 
 help:
 	@echo "make demo      the API document's example against an embedded server"
@@ -19,6 +21,7 @@ help:
 	@echo "make docs      the documentation, into docs/_build/html"
 	@echo "make bench     us and the peers, side by side: BENCH='--list' shows how to choose"
 	@echo "make autobahn  Autobahn's fuzzing server, what the gate runs of it: AUTOBAHN='12 13' chooses others"
+	@echo "make fuzz      coverage-guided fuzzing of all parsers, FUZZ_SECONDS=60 each: FUZZ='frames' chooses"
 
 demo: .venv/installed
 	$(BIN)/python -m trio_ohws demo $(DEMO)
@@ -55,8 +58,13 @@ bench: .venv/installed-bench
 autobahn: .venv/installed-check
 	$(BIN)/python -m tests.autobahn.run $(AUTOBAHN)
 
+fuzz: .venv/installed-fuzz
+	for target in $(FUZZ); do \
+		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; \
+	done
+
 clean:
-	rm -rf .venv docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv docs/_build .coverage .coverage.* .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .venv/pip: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
