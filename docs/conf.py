@@ -47,7 +47,14 @@ def show_public_bases(
     bases[:] = [base for base in bases if not base.__module__.startswith("trio_ohws.")]
 
 
-HANDED_OUT = {"trio_ohws.WebSocket", "trio_ohws.MessageBatches", "trio_ohws.EventStream"}
+HANDED_OUT = {
+    "trio_ohws.WebSocket",
+    "trio_ohws.MessageBatches",
+    "trio_ohws.EventStream",
+    "trio_ohws.testing.HandshakeRequest",
+    "trio_ohws.testing.MemoryNetwork",
+    "trio_ohws.testing.MemoryPeer",
+}
 """Classes that a reader is given, and never constructs."""
 
 

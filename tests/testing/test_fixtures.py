@@ -1,11 +1,8 @@
 """The fixture, as a project that uses it meets it, and the kit without pytest."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import trio_ohws
+from tests.interpreter import run_python
 
 PROJECT = {
     "conftest.py": 'pytest_plugins = ["trio_ohws.testing.fixtures"]\n',
@@ -43,20 +40,11 @@ except ModuleNotFoundError as error:
 PLAIN_IMPORT = "import sys, trio_ohws; print([name for name in sys.modules if 'testing' in name])"
 
 
-def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder, with the package that is under test here."""
-    environment = os.environ | {"PYTHONPATH": str(Path(trio_ohws.__file__).parent.parent)}
-    command = [sys.executable, "-W", "error", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=50, check=False
-    )
-
-
 def test_a_project_uses_the_fixture(tmp_path: Path) -> None:
     """One line in its conftest is enough; a test that fails says what the client did."""
     for name, text in PROJECT.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    ended = run("-m", "pytest", "-q", "-p", "no:cacheprovider", folder=tmp_path)
+    ended = run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", folder=tmp_path)
 
     assert "1 failed, 1 passed" in ended.stdout
     assert "AssertionError: 'hello' is not 'good bye': the client of example.test port 443" in ended.stdout
@@ -64,7 +52,7 @@ def test_a_project_uses_the_fixture(tmp_path: Path) -> None:
 
 def test_only_the_fixture_needs_pytest(tmp_path: Path) -> None:
     """Without pytest everything else is there."""
-    ended = run("-c", WITHOUT_PYTEST, folder=tmp_path)
+    ended = run_python("-c", WITHOUT_PYTEST, folder=tmp_path)
 
     assert "" == ended.stderr
     assert ["", "pytest"] == ended.stdout.splitlines()
@@ -72,6 +60,6 @@ def test_only_the_fixture_needs_pytest(tmp_path: Path) -> None:
 
 def test_programs_do_not_load_the_kit(tmp_path: Path) -> None:
     """Importing the package imports neither the kit nor what it is made of."""
-    ended = run("-c", PLAIN_IMPORT, folder=tmp_path)
+    ended = run_python("-c", PLAIN_IMPORT, folder=tmp_path)
 
     assert "[]\n" == ended.stdout

@@ -23,6 +23,7 @@ class Link(trio.abc.Stream):
         self._event = trio.Event()
         # Each with the time at which it arrives; b"" is EOF, and stays.
         self._coming: deque[tuple[float, bytes]] = deque()
+        self._held: list[bytes] = []  # was sent while nothing passes
         self._eof = False  # is on its way
         self._reset = False
         self._stalled = False
@@ -37,37 +38,43 @@ class Link(trio.abc.Stream):
     def push(self, data: bytes) -> None:
         """Send to the client; what is pushed at once is read at once, if the client's buffer holds it."""
         if data and not (self._eof or self._reset or self.closed):
-            self._queue(data)
+            self.unread += len(data)
+            self._send(data)
 
     def push_eof(self) -> None:
         """Say that nothing more will come."""
         if not (self._eof or self._reset or self.closed):
             self._eof = True
-            self._queue(b"")
+            self._send(b"")
 
     def reset(self) -> None:
         """Break the link; what is under way is lost."""
         self._reset = True
         self._coming.clear()
+        self._held.clear()
         self.unread = 0
         self._tell()
 
     def stall(self) -> None:
-        """Let nothing pass."""
+        """Let nothing pass that is sent from now on."""
         self._stalled = True
-        self._tell()
 
     def resume(self) -> None:
-        """Let everything pass again."""
+        """Let everything pass again, what was held first."""
         self._stalled = False
+        held, self._held = self._held, []
+        for data in held:
+            self._send(data)
         self._tell()
 
-    def _queue(self, data: bytes) -> None:
+    def _send(self, data: bytes) -> None:
+        if self._stalled:
+            self._held.append(data)
+            return
         due = trio.current_time() + self.latency
         if self._coming:
             due = max(due, self._coming[-1][0])  # bytes do not overtake each other
         self._coming.append((due, data))
-        self.unread += len(data)
         self._tell()
 
     def _tell(self) -> None:
@@ -98,7 +105,7 @@ class Link(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
         while True:
             self._check()
-            due = self._coming[0][0] if self._coming and not self._stalled else math.inf
+            due = self._coming[0][0] if self._coming else math.inf
             if due <= trio.current_time():
                 return self._take(max_bytes)
             with trio.move_on_at(due):

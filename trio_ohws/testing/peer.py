@@ -3,7 +3,8 @@
 import reprlib
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import trio
 
@@ -40,11 +41,12 @@ class ClientGone(trio.BrokenResourceError):
     """The client is not there any more: it asks for nothing, and nothing can be sent to it."""
 
 
-class ClientClose(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ClientClose:
     """How the client ended the connection.
 
     Attributes:
-        code: of its Close frame; 1005 if that was empty, 1006 if there was none.
+        code: that of its Close frame; 1005 if that was empty, 1006 if there was none.
         reason: the words that came with it.
     """
 
@@ -358,7 +360,7 @@ class MemoryPeer(AsyncIterator[str | bytes]):
         self._link.reset()
 
     def stall(self) -> None:
-        """Let nothing pass from now on, in either direction: a cable was pulled, and nobody has noticed."""
+        """Let nothing pass that is sent from now on, in either direction: a cable was pulled, unnoticed."""
         self._open()
         self._link.stall()
 
