@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 from tests.nursery.loopback import open_tcp_pair, reset
 from trio_ohws._wire.frames import BINARY, PING, encode
-from trio_ohws.errors import ConnectionLost
+from trio_ohws.errors import AlreadyClosed, ConnectionLost
 from trio_ohws.nursery.outbox import Outbox
 from trio_ohws.nursery.transport import SocketTransport, Transport, as_transport
 
@@ -893,6 +893,22 @@ def test_die_is_for_once() -> None:
     assert first is outbox.failure
     assert first is outbox.lost().__cause__
     assert 0 == death.count
+
+
+@pytest.mark.parametrize("failed_before", [False, True])
+async def test_end_says_why(nursery: trio.Nursery, failed_before: bool) -> None:
+    """Who waits at the end of the connection is told its reason, freshly made; a failed write came first."""
+    wire, outbox = await stuck(nursery)
+    failure = OSError("gone")
+    if failed_before:
+        wire.fail(failure)
+        await settle()
+    outbox.end(lambda: AlreadyClosed("by us"))
+    with pytest.raises(ConnectionLost if failed_before else AlreadyClosed) as caught:
+        await outbox.flush()
+
+    assert (failure if failed_before else None) is caught.value.__cause__
+    assert caught.value is not outbox.lost()
 
 
 async def test_a_cancelled_writer_wakes_nobody() -> None:

@@ -15,7 +15,7 @@ import trio
 
 from trio_ohws._wire.deflate import MIN_SIZE, Deflate
 from trio_ohws._wire.frames import COPY_LIMIT, RSV1, encode, encode_parts
-from trio_ohws.errors import ConnectionLost
+from trio_ohws.errors import BusinessError, ConnectionLost
 from trio_ohws.nursery.transport import LINK_ERRORS, Transport
 
 __all__ = ["Outbox"]
@@ -44,6 +44,7 @@ class Outbox:
     __slots__ = (
         "_burst",
         "_deflate",
+        "_end",
         "_failure",
         "_holding",
         "_in_hand",
@@ -77,6 +78,7 @@ class Outbox:
         self._in_hand = False
         self._parked: trio.lowlevel.Task | None = None  # the writer, with nothing to do
         self._failure: BaseException | None = None
+        self._end: Callable[[], BusinessError] | None = None  # why, if it was not a write that failed
         self.refusing: bool = True  # data frames are not, or not yet, or no longer admitted
         self._line: deque[_Place] = deque()
         self._room: trio.Event | None = None  # what the reader waits for
@@ -92,8 +94,10 @@ class Outbox:
         """What killed the outbox, or None."""
         return self._failure
 
-    def lost(self) -> ConnectionLost:
+    def lost(self) -> BusinessError:
         """Return a fresh error that says why nothing can be sent any more."""
+        if self._end is not None:
+            return self._end()
         error = ConnectionLost("the link broke while writing")
         error.__cause__ = self._failure
         return error
@@ -253,7 +257,7 @@ class Outbox:
         """Wait until all that is queued now is with the operating system.
 
         Raises:
-            ConnectionLost: the outbox died first.
+            BusinessError: ConnectionLost, the outbox died first; or what `end` was given.
 
         If cancelled:
             What was queued stays queued.
@@ -356,6 +360,12 @@ class Outbox:
             self.queued = 0
             self._burst = True
             self._progress()
+
+    def end(self, error: Callable[[], BusinessError]) -> None:
+        """The connection is over: as `die`, but the reason is `error()`, unless a write had failed before."""
+        if self._failure is None:
+            self._end = error
+            self.die(error())
 
     def _broke(self, error: BaseException) -> None:
         self.die(error)

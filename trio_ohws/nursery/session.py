@@ -267,14 +267,15 @@ class Session:
     def link_ended(self, cause: BaseException | None) -> None:
         """Nothing more can be read."""
         self._eof.set()
+        assert self.outbox is not None
+        # What failed first is the cause, and told as such already to those who wait for the outbox. It may
+        # have used the socket's error up, too: then reading sees EOF.
+        cause = self.outbox.failure or cause
         if self.state is State.CONNECTING:
             refusal = Refusal("connection lost before the server answered", 0)
             refusal.__cause__ = cause
             self.refused(refusal)
             return
-        assert self.outbox is not None
-        # A write that failed may have used the socket's error up: then reading sees EOF.
-        cause = cause or self.outbox.failure
         self._end(_Ending(1006, "The link is down", "link", broken=True, cause=cause))
 
     def farewell(self) -> tuple[int, str]:
@@ -500,7 +501,7 @@ class Session:
         if self._plane is not None:
             self._plane.pings.end(self.gone)
         if self.outbox is not None:
-            self.outbox.die(self.gone())
+            self.outbox.end(self.gone)
 
 
 def _words(ending: _Ending) -> str:
