@@ -7,7 +7,7 @@ from typing import Final
 import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
-from trio_ohws.errors import BusinessError
+from trio_ohws.errors import BusinessError, ConnectionLost
 from trio_ohws.events.model import CloseResult, Message, OpenResult, ResponseHeaders
 from trio_ohws.websocket import WebSocket, create_websocket
 
@@ -80,9 +80,12 @@ class _Demo:
             print(f"message        {value!r}")
             if value == "bye":
                 ws.close(partial(self._told, "close"))
-            else:
+                return
+            try:
                 print(f"ping           answered within {await ws.ping() * 1e3:.2f} ms")
                 await ws.send("bye")
+            except ConnectionLost as error:  # what the listener for close is told decides how this ends
+                self._told("ping", error, None)
 
         ws.on("headerReceive", self._headers)
         ws.on("open", on_open)
