@@ -189,6 +189,7 @@ class WebSocket(trio.abc.Channel[Message]):
         self._session: Session | None = None
         self._url: WebSocketURL | None = None
         self._steps = 0  # of send, see TURN
+        self._pulled: BoundedQueue[Message] | None = None  # what _inbox found, while it would find the same
 
     def __repr__(self) -> str:
         # Without path and query, where tokens travel.
@@ -355,6 +356,7 @@ class WebSocket(trio.abc.Channel[Message]):
         self._session = Session(
             request, settings, self._emitter, self._raise, explain if target.secure else None
         )
+        self._pulled = None
         self._url = target
         return self._session, partial(self._dial, target, checked)
 
@@ -589,6 +591,7 @@ class WebSocket(trio.abc.Channel[Message]):
 
         Source: the API document, on('open') and its siblings.
         """
+        self._pulled = None
         self._emitter.on(type, callback)
 
     def once(self, type: EventName, callback: Listener) -> None:
@@ -603,6 +606,7 @@ class WebSocket(trio.abc.Channel[Message]):
 
         Source: beyond OHOS.
         """
+        self._pulled = None
         self._emitter.on(type, callback, once=True)
 
     def off(self, type: EventName, callback: Listener | None = None) -> None:
@@ -731,12 +735,10 @@ class WebSocket(trio.abc.Channel[Message]):
         """
         return await self._inbox().receive()
 
-    async def __anext__(self) -> Message:
+    def __anext__(self) -> Coroutine[Any, Any, Message]:
         """Return the next message; see `receive`. The iteration ends where that raises `EndOfMessages`."""
-        try:
-            return await self._inbox().receive()
-        except EndOfMessages:
-            raise StopAsyncIteration from None
+        inbox = self._pulled
+        return (self._inbox() if inbox is None else inbox).__anext__()
 
     def batches(self) -> "MessageBatches":
         """Iterate over lists of messages: each is all that are ready, at least one.
@@ -760,6 +762,7 @@ class WebSocket(trio.abc.Channel[Message]):
             raise RuntimeError(
                 "receive_buffer=None discards what nobody listens to: there is nothing to receive"
             )
+        self._pulled = session.inbox
         return session.inbox
 
     # The rest

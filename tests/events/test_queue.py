@@ -223,8 +223,8 @@ async def test_a_batch_is_all_that_is_ready() -> None:
 
 
 Receive = Callable[[BoundedQueue[Any]], Awaitable[Any]]
-WAYS: list[Receive] = [BoundedQueue.receive, BoundedQueue.receive_batch]
-ways = pytest.mark.parametrize("receive", WAYS)
+ONE_BY_ONE: list[Receive] = [BoundedQueue.receive, BoundedQueue.__anext__]
+ways = pytest.mark.parametrize("receive", [*ONE_BY_ONE, BoundedQueue.receive_batch])
 
 
 @ways
@@ -278,10 +278,23 @@ async def test_the_end_comes_after_what_is_there(receive: Receive) -> None:
     assert queue.offer("late")
     assert ["0"] == await queue.receive_batch()
     for _ in range(2):
-        with pytest.raises(trio.EndOfChannel):
+        with pytest.raises((trio.EndOfChannel, StopAsyncIteration)):
             await receive(queue)
         with pytest.raises(trio.EndOfChannel):
             queue.receive_nowait()
+
+
+async def test_an_iteration_ends_only_as_a_channel_does() -> None:
+    """Iterating ends at the end of the channel; any other end is raised out of it."""
+    ended, broken = filled(1), filled(1)
+    ended.end()
+    broken.end(trio.BrokenResourceError)
+
+    assert "0" == await anext(ended)
+    assert "done" == await anext(ended, "done")
+    assert "0" == await anext(broken)
+    with pytest.raises(trio.BrokenResourceError):
+        await anext(broken, "done")
 
 
 @pytest.mark.parametrize(
@@ -366,10 +379,13 @@ async def test_a_nudge_lets_the_producer_go_on() -> None:
     assert scope.cancelled_caught
 
 
-@ways
+@pytest.mark.parametrize("receive", ONE_BY_ONE)
 async def test_the_scheduler_has_its_turn_at_every_64th_step(receive: Receive) -> None:
-    """With always something ready, another task runs once in 64 steps, and not more often."""
-    queue = filled(0)
+    """With always something ready, another task runs once in 64 steps, and not more often.
+
+    A batch leaves nothing, so the next one waits, which is a turn.
+    """
+    queue = filled(10 * TURN)
     turns = 0
 
     async def bystander() -> None:
@@ -382,8 +398,7 @@ async def test_the_scheduler_has_its_turn_at_every_64th_step(receive: Receive) -
         nursery.start_soon(bystander)
         await trio.lowlevel.checkpoint()
         turns = 0
-        for _ in range(10 * TURN):
-            queue.put("item")
+        while len(queue):
             await receive(queue)
         nursery.cancel_scope.cancel()
 

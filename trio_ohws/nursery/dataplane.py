@@ -8,8 +8,7 @@ nothing for it we read, decode and deliver. What it writes goes through the same
 No exception crosses its reader but Cancelled: refusals, faults and ends are told to the owner instead.
 """
 
-import logging
-from typing import Final, Protocol
+from typing import Protocol
 
 import trio
 
@@ -35,10 +34,6 @@ from trio_ohws.nursery.transport import LINK_ERRORS, Transport
 
 __all__ = ["DataPlane", "Owner"]
 
-SLOW_CONSUMER_S: Final = 30.0
-
-logger: Final = logging.getLogger("trio_ohws")
-
 
 class Owner(Protocol):
     """Who is told what the data plane finds; none of these may raise or wait."""
@@ -57,6 +52,9 @@ class Owner(Protocol):
 
     def link_ended(self, cause: BaseException | None) -> None:
         """EOF (no cause), or the error that reading ended with."""
+
+    def parked(self) -> None:
+        """The reader waits for a consumer, for the first time."""
 
     def farewell(self) -> tuple[int, str]:
         """Return what our Close frame, or our echo of the peer's, is to say."""
@@ -106,6 +104,7 @@ class DataPlane(trio.abc.Stream):
         self.heard_at: float = self._now()  # when bytes last arrived, or the reader last came back to listen
         self.parked_since: float | None = None  # the reader waits for a consumer
         self.parked_total: float = 0.0
+        self._was_parked = False
         self.messages: int = 0
         self.bytes: int = 0
 
@@ -246,24 +245,19 @@ class DataPlane(trio.abc.Stream):
 
     async def _park(self) -> None:
         """Wait for a consumer. This is our own slowness, so the keepalive must not count it."""
-        since = self.parked_since = trio.current_time()
+        since = self.parked_since = self._now()
+        if not self._was_parked:
+            self._was_parked = True
+            self._owner.parked()
         try:
-            with trio.move_on_after(SLOW_CONSUMER_S) as patience:
-                await self._emitter.settle()
-            if patience.cancelled_caught:
-                logger.warning(
-                    "messages have been waiting for their consumer for %g s; until it reads on, "
-                    "neither the peer's Close nor its pongs are seen",
-                    SLOW_CONSUMER_S,
-                )
-                await self._emitter.settle()
+            await self._emitter.settle()
         except trio.Cancelled:
             raise
         except BaseException as fault:  # noqa: BLE001  # as in _deliver: a callback got the backlog here
             self._owner.faulted(fault)
         finally:
             self.parked_since = None
-            self.heard_at = trio.current_time()
+            self.heard_at = self._now()
             self.parked_total += self.heard_at - since
 
     def _stopped(self, stop: Control | Pause | Violation) -> bytes:

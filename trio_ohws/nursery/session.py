@@ -40,6 +40,7 @@ from trio_ohws.nursery.bare import bare_errors
 from trio_ohws.nursery.dataplane import DataPlane
 from trio_ohws.nursery.keepalive import keep_alive
 from trio_ohws.nursery.outbox import Outbox
+from trio_ohws.nursery.patience import warn_once
 from trio_ohws.nursery.state import TRANSITIONS, State
 from trio_ohws.nursery.transport import LINK_ERRORS, Transport, as_transport
 from trio_ohws.settings import Settings
@@ -277,6 +278,11 @@ class Session:
             self.refused(refusal)
             return
         self._end(_Ending(1006, "The link is down", "link", broken=True, cause=cause))
+
+    def parked(self) -> None:
+        """The reader waits for a consumer, for the first time: somebody has to keep an eye on that."""
+        assert self._tasks is not None
+        self._tasks.start_soon(warn_once, self)
 
     def farewell(self) -> tuple[int, str]:
         """Return what our Close frame says."""
