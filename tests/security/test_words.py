@@ -97,7 +97,6 @@ async def test_hostile_words_at_the_command_line(
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     await nursery.start(trio.serve_listeners, lambda stream: script(Peer(stream)), listeners)
     await demo(f"ws://127.0.0.1:{listeners[0].socket.getsockname()[1]}/", 5)
-    nursery.cancel_scope.cancel()
     output, trouble = capsys.readouterr()
 
     assert output or trouble
