@@ -5,18 +5,23 @@ import re
 import typing
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import trio_ohws
+import trio_ohws.testing
 
-API_PAGE = Path(__file__).parent.parent / "docs" / "api.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = {trio_ohws: DOCS / "api.md", trio_ohws.testing: DOCS / "testing.md"}
+"""Each module from which users import, and the page that lists what is in it."""
+NAMES = [(module, name) for module in PAGES for name in module.__all__]
 CALLABLES = [
-    name
-    for name in trio_ohws.__all__
-    if inspect.isclass(getattr(trio_ohws, name)) or inspect.isfunction(getattr(trio_ohws, name))
+    (module, name)
+    for module, name in NAMES
+    if inspect.isclass(getattr(module, name)) or inspect.isfunction(getattr(module, name))
 ]
-CLASSES = [name for name in trio_ohws.__all__ if inspect.isclass(getattr(trio_ohws, name))]
+CLASSES = [(module, name) for module, name in CALLABLES if inspect.isclass(getattr(module, name))]
 
 
 def members(cls: type) -> Iterator[tuple[str, object]]:
@@ -39,71 +44,72 @@ def mentioned(annotation: object) -> Iterator[type]:
             yield from mentioned(part)
 
 
-def test_all_is_sorted_and_unique() -> None:
-    """A reader finds a name where the alphabet puts it."""
-    assert sorted(set(trio_ohws.__all__), key=str.casefold) == sorted(trio_ohws.__all__, key=str.casefold)
-    assert len(set(trio_ohws.__all__)) == len(trio_ohws.__all__)
+@pytest.mark.parametrize("module", PAGES)
+def test_all_is_sorted_and_unique(module: ModuleType) -> None:
+    """A reader finds a name where the alphabet puts it, classes before functions."""
+    assert sorted(set(module.__all__), key=lambda name: (name[0].islower(), name)) == module.__all__
 
 
-@pytest.mark.parametrize("name", trio_ohws.__all__)
-def test_every_promised_name_exists(name: str) -> None:
+@pytest.mark.parametrize(("module", "name"), NAMES)
+def test_every_promised_name_exists(module: ModuleType, name: str) -> None:
     """What `__all__` lists can be imported."""
-    assert hasattr(trio_ohws, name)
+    assert hasattr(module, name)
 
 
-@pytest.mark.parametrize("name", CALLABLES)
-def test_public_objects_say_that_they_are_public(name: str) -> None:
+@pytest.mark.parametrize(("module", "name"), CALLABLES)
+def test_public_objects_say_that_they_are_public(module: ModuleType, name: str) -> None:
     """A traceback and a pickle name the place from which users import."""
-    assert getattr(trio_ohws, name).__module__ == "trio_ohws"
+    assert module.__name__ == getattr(module, name).__module__
 
 
-@pytest.mark.parametrize("name", CALLABLES)
-def test_public_objects_are_documented(name: str) -> None:
+@pytest.mark.parametrize(("module", "name"), CALLABLES)
+def test_public_objects_are_documented(module: ModuleType, name: str) -> None:
     """Every public class and function has a docstring of its own."""
-    assert inspect.cleandoc(getattr(trio_ohws, name).__doc__ or "")
+    assert inspect.cleandoc(getattr(module, name).__doc__ or "")
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_public_methods_are_documented(name: str) -> None:
+@pytest.mark.parametrize(("module", "name"), CLASSES)
+def test_public_methods_are_documented(module: ModuleType, name: str) -> None:
     """Every public method and property has a docstring, its own or the one of what it overrides."""
-    cls = getattr(trio_ohws, name)
+    cls = getattr(module, name)
 
     assert [] == [member for member, _ in members(cls) if not inspect.getdoc(getattr(cls, member))]
 
 
-def test_nothing_public_is_missing() -> None:
+@pytest.mark.parametrize("module", PAGES)
+def test_nothing_public_is_missing(module: ModuleType) -> None:
     """Whatever `dir` shows that is neither private nor a module is promised."""
     shown = {
         name
-        for name, value in vars(trio_ohws).items()
+        for name, value in vars(module).items()
         if not name.startswith("_") and not inspect.ismodule(value)
     }
 
-    assert set() == shown - set(trio_ohws.__all__)
+    assert set() == shown - set(module.__all__)
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_annotations_of_public_classes_resolve(name: str) -> None:
+@pytest.mark.parametrize(("module", "name"), CLASSES)
+def test_annotations_of_public_classes_resolve(module: ModuleType, name: str) -> None:
     """Moving a class to its public place leaves its annotations readable there."""
-    assert isinstance(typing.get_type_hints(getattr(trio_ohws, name)), dict)
+    assert isinstance(typing.get_type_hints(getattr(module, name)), dict)
 
 
-@pytest.mark.parametrize("name", CALLABLES)
-def test_what_signatures_mention_is_public(name: str) -> None:
-    """A class of ours that a user is given, or has to give, can be imported from the same place."""
-    public = getattr(trio_ohws, name)
+@pytest.mark.parametrize(("module", "name"), CALLABLES)
+def test_what_signatures_mention_is_public(module: ModuleType, name: str) -> None:
+    """A class of ours that a user is given, or has to give, can be imported from a public place."""
+    public = getattr(module, name)
     functions = [function for _, function in members(public)] if inspect.isclass(public) else [public]
     hints = [hint for function in functions for hint in typing.get_type_hints(function).values()]
     ours = {cls for hint in hints for cls in mentioned(hint) if cls.__module__.split(".")[0] == "trio_ohws"}
-    promised = {getattr(trio_ohws, promise) for promise in CLASSES}
+    promised = {getattr(place, promise) for place, promise in CLASSES}
 
     assert set() == ours - promised
 
 
-def test_the_documentation_lists_what_is_promised() -> None:
-    """The API page has a directive for each public name, and none for anything else."""
-    listed = re.findall(
-        r"^\.\. auto\w+:: (?:trio_ohws\.)?(\w+)$", API_PAGE.read_text(encoding="utf-8"), re.MULTILINE
-    )
+@pytest.mark.parametrize("module", PAGES)
+def test_the_documentation_lists_what_is_promised(module: ModuleType) -> None:
+    """The module's page has a directive for each public name, and none for anything else."""
+    page = PAGES[module].read_text(encoding="utf-8")
+    listed = re.findall(rf"^\.\. auto\w+:: {re.escape(module.__name__)}\.(\w+)$", page, re.MULTILINE)
 
-    assert sorted(trio_ohws.__all__) == sorted(listed)
+    assert sorted(module.__all__) == sorted(listed)

@@ -18,6 +18,8 @@ from trio_ohws.testing import (
     close_frame,
     frame,
 )
+from trio_ohws.testing.link import Link
+from trio_ohws.url import parse_url
 
 URL = "wss://example.test/chat?room=1"
 
@@ -185,6 +187,29 @@ async def test_garbage_half_an_answer_or_eof(
     assert "0" == (await failed(client))[0]
 
 
+async def test_a_server_may_speak_first(
+    websocket_network: MemoryNetwork, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """Other protocols do, and hang up."""
+    client = Client()
+    peer = await start(websocket_network, nursery, client)
+    await peer.send_raw(b"220 mail.example.test ESMTP\r\n")
+    peer.drop()
+
+    assert ("0", "the answer is not HTTP") == await failed(client)
+
+
+async def test_a_server_may_hang_up_at_once(
+    websocket_network: MemoryNetwork, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """The connection is open then, and over."""
+    client = Client()
+    peer = await start(websocket_network, nursery, client)
+    peer.drop()
+
+    assert "0" == (await failed(client))[0]
+
+
 # Messages
 
 
@@ -229,6 +254,18 @@ async def test_what_the_client_sends_is_kept(
     assert [1, 2, 1, 9, 8] == [one.opcode for one in peer.frames]
     assert peer.frames[2].rsv1
     assert len(peer.frames[2].payload) < 100
+
+
+async def test_a_message_may_come_in_pieces(autojump_clock: MockClock) -> None:
+    """Our client sends none so, but a client may."""
+    link = Link()
+    peer = MemoryPeer(link, parse_url(URL), WebSocketRequestOptions(), 1)
+    link.hear(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: x\r\n\r\n")
+    await peer.accept()
+    link.hear(bytes.fromhex("01 83 00000000") + b"one" + bytes.fromhex("80 84 00000000") + b" two")
+
+    assert ["one two"] == peer.received
+    assert [Frame(1, b"one", fin=False), Frame(0, b" two")] == peer.frames
 
 
 async def test_iteration_ends_with_the_connection(

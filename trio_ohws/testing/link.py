@@ -27,11 +27,11 @@ class Link(trio.abc.Stream):
         self._eof = False  # is on its way
         self._reset = False
         self._stalled = False
-        self.decided = trio.Event()  # the connection is open, or refused
+        self.decided: trio.Event = trio.Event()  # the connection is open, or refused
         self.refusal: BusinessError | None = None
-        self.closed = False  # by the client
-        self.latency = 0.0
-        self.unread = 0  # bytes
+        self.closed: bool = False  # by the client
+        self.latency: float = 0.0
+        self.unread: int = 0  # bytes
 
     # The peer's side
 

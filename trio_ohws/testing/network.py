@@ -1,23 +1,17 @@
 """A network in memory, in which the test is every server."""
 
-import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import trio
 
 from trio_ohws._dial.network import replaced_network
 from trio_ohws.nursery.bare import bare_errors
-from trio_ohws.options import WebSocketRequestOptions
-from trio_ohws.policy import Policy
 from trio_ohws.testing.handshake import HandshakeRequest
-from trio_ohws.testing.link import Link
-from trio_ohws.testing.peer import ClientGone, MemoryPeer
-from trio_ohws.url import WebSocketURL
+from trio_ohws.testing.peer import MemoryPeer
+from trio_ohws.testing.switchboard import Script, Switchboard
 
 __all__ = ["MemoryNetwork", "open_memory_network"]
-
-Script = Callable[[MemoryPeer], Awaitable[object]]
 
 
 @asynccontextmanager
@@ -45,27 +39,31 @@ async def open_memory_network(
     """
     with bare_errors():
         async with trio.open_nursery(strict_exception_groups=True) as nursery:
-            network = MemoryNetwork(nursery, patience, addresses or {})
-            with replaced_network(network.dial):
-                yield network
+            switchboard = Switchboard(nursery, patience, addresses or {})
+            with replaced_network(switchboard.dial):
+                yield MemoryNetwork(switchboard)
             nursery.cancel_scope.cancel()
 
 
 class MemoryNetwork:
-    """What the sockets of a run connect to; see `open_memory_network`.
+    """What the sockets of a run connect to; see `open_memory_network`."""
 
-    Attributes:
-        peers: every attempt to connect, in order, also those that were refused or given up.
-        patience: see `open_memory_network`; may be changed, which concerns connections from then on.
-    """
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
 
-    def __init__(self, nursery: trio.Nursery, patience: float, addresses: Mapping[str, str]) -> None:
-        self.peers: list[MemoryPeer] = []
-        self._nursery = nursery
-        self.patience = patience
-        self._addresses = addresses
-        self._scripts: list[tuple[str | None, Script]] = []
-        self._send, self._incoming = trio.open_memory_channel[MemoryPeer](math.inf)
+    @property
+    def peers(self) -> list[MemoryPeer]:
+        """Every attempt to connect, in order, also those that were refused or given up."""
+        return self._switchboard.peers
+
+    @property
+    def patience(self) -> float:
+        """How many seconds to wait for a client, as in `open_memory_network`; for connections from now on."""
+        return self._switchboard.patience
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        self._switchboard.patience = seconds
 
     def serve(self, script: Script, *, host: str | None = None) -> None:
         """Let a script play the server for each connection from now on.
@@ -76,7 +74,7 @@ class MemoryNetwork:
                 ends the network's block.
             host: the host that it plays, in lower case; None for each that no other script plays.
         """
-        self._scripts.append((host, script))
+        self._switchboard.scripts.append((host, script))
 
     async def next_peer(self) -> MemoryPeer:
         """Wait for the next attempt to connect that no script serves.
@@ -90,7 +88,7 @@ class MemoryNetwork:
         """
         with trio.move_on_after(self.patience):
             while True:
-                peer = await self._incoming.receive()
+                peer = await self._switchboard.incoming.receive()
                 if peer.closed is None:
                     return peer
         raise AssertionError(f"nobody connected for {self.patience:g} seconds; {len(self.peers)} did before")
@@ -123,42 +121,3 @@ class MemoryNetwork:
         """Wait for the next attempt to connect, and refuse it: see `MemoryPeer.refuse`."""
         peer = await self.next_peer()
         peer.refuse(why)
-
-    async def dial(
-        self, url: WebSocketURL, options: WebSocketRequestOptions, policy: Policy
-    ) -> trio.abc.Stream:
-        """Connect; the package's own dial is this function while the network is in place."""
-        await trio.lowlevel.checkpoint()  # first: a cancelled dial leaves nothing behind
-        if url.host in self._addresses:
-            policy.check_address(self._addresses[url.host])
-        link = Link()
-        peer = MemoryPeer(link, url, options, self.patience)
-        self.peers.append(peer)
-        script = self._script_for(url.host)
-        if script is None:
-            self._send.send_nowait(peer)
-        else:
-            self._nursery.start_soon(_play, script, peer)
-        try:
-            await link.decided.wait()
-        except BaseException:
-            with trio.CancelScope(shield=True):
-                await link.aclose()
-            raise
-        if link.refusal is not None:
-            raise link.refusal
-        return link
-
-    def _script_for(self, host: str) -> Script | None:
-        for wanted in (host, None):
-            for played, script in reversed(self._scripts):
-                if played == wanted:
-                    return script
-        return None
-
-
-async def _play(script: Script, peer: MemoryPeer) -> None:
-    try:
-        await script(peer)
-    except ClientGone:
-        pass  # a script may tell its story to the end of the connection, and need not look for that

@@ -77,19 +77,19 @@ class MemoryPeer(AsyncIterator[str | bytes]):
     def __init__(
         self, link: Link, url: WebSocketURL, options: WebSocketRequestOptions, patience: float
     ) -> None:
-        self.url = str(url)
-        self.options = options
-        self.dialled_at = trio.current_time()
+        self.url: str = str(url)
+        self.options: WebSocketRequestOptions = options
+        self.dialled_at: float = trio.current_time()
         self.request: HandshakeRequest | None = None
         self.received: list[str | bytes] = []
         self.frames: list[Frame] = []
         self.closed: ClientClose | None = None
-        self.answers_pings = True
-        self.answers_close = True
+        self.answers_pings: bool = True
+        self.answers_close: bool = True
         self._link = link
         link.hear, link.changed = self._hear, self._look
         self._server = f"{url.host} port {url.port}"
-        self.patience = patience
+        self.patience: float = patience
         self._changed = trio.Event()
         self._heard = b""
         self._upgraded = False
@@ -137,8 +137,7 @@ class MemoryPeer(AsyncIterator[str | bytes]):
             ClientGone: the client gave up.
             AssertionError: it sent none in time.
         """
-        if not self._link.decided.is_set():
-            self._decide(None)
+        self._open()
         await self._wait(lambda: self.request is not None or self.closed is not None, "request")
         if self.request is None:
             raise ClientGone(self._story())
@@ -240,8 +239,7 @@ class MemoryPeer(AsyncIterator[str | bytes]):
             )
             if self._link.closed:
                 raise ClientGone(self._story())
-            if not self._link.decided.is_set():
-                self._decide(None)
+            self._open()
             self._link.push(chunk)
 
     async def violate(self, violation: Violation) -> None:

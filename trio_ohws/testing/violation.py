@@ -33,5 +33,5 @@ class Violation(enum.Enum):
     BAD_CLOSE_REASON = b"\x88\x04\x03\xe8\xc3\x28", 1007
 
     def __init__(self, data: bytes, close_code: int) -> None:
-        self.data = data
-        self.close_code = close_code
+        self.data: bytes = data
+        self.close_code: int = close_code
