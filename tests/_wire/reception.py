@@ -70,6 +70,11 @@ class Link:
         """Whether all bytes are read, or the peer was refused."""
         return not self.data or self.refused
 
+    def feed(self, data: bytes) -> None:
+        """Take in bytes that were received elsewhere."""
+        self.decoder.feed(data)
+        self.told += drain(self.decoder)
+
     def read(self, at_most: int) -> None:
         """Receive once, and let another connection use the area afterwards."""
         buffer = self.decoder.get_buffer()

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
-import wsproto.connection
-import wsproto.events
 from hypothesis import strategies as st
 
 from tests._wire.reception import LIMIT, Link, Told, Verdict, drain, receive
 from tests.scripted_peer import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
 from trio_ohws._wire.decoder import MAX_FRAGMENTS, Control, Decoder, Message, Pause
-from trio_ohws._wire.frames import Violation, parse_close
+from trio_ohws._wire.frames import Violation
 from trio_ohws._wire.scratch import Scratch
 
 SMALLEST_SCRATCH = 127  # a whole control frame
@@ -712,96 +710,3 @@ def test_any_bytes_as_text(payload: bytes, fragmented: bool, reads: list[int]) -
         told = [Verdict(1007, "text that is not UTF-8")]
 
     assert told == receive(wire, reads)
-
-
-# Against a foreign decoder
-
-
-def ask_wsproto(wire: bytes) -> list[Message | Control | tuple[str, int]]:
-    """Return what wsproto's client makes of a server's bytes."""
-    connection = wsproto.connection.Connection(wsproto.connection.CLIENT)
-    connection.receive_data(wire)
-    told: list[Message | Control | tuple[str, int]] = []
-    text, data = "", b""
-    for event in connection.events():
-        match event:
-            case wsproto.events.TextMessage():
-                text += event.data
-                if event.message_finished:
-                    told.append(text)
-                    text = ""
-            case wsproto.events.BytesMessage():
-                data += event.data
-                if event.message_finished:
-                    told.append(data)
-                    data = b""
-            case wsproto.events.Ping():
-                told.append(Control(PING, bytes(event.payload)))
-            case wsproto.events.Pong():
-                told.append(Control(PONG, bytes(event.payload)))
-            case wsproto.events.CloseConnection():
-                closed = connection.state is wsproto.connection.ConnectionState.REMOTE_CLOSING
-                told.append(("closed" if closed else "refused", int(event.code)))
-                break
-    return told
-
-
-def ask_ours(wire: bytes, reads: list[int]) -> list[Message | Control | tuple[str, int]]:
-    """Return what we make of them, as far as wsproto tells it."""
-    told: list[Message | Control | tuple[str, int]] = []
-    for event in receive(wire, reads):
-        if isinstance(event, Verdict):
-            told.append(("refused", event.code))
-        elif isinstance(event, Control) and event.opcode == CLOSE:
-            try:
-                told.append(("closed", parse_close(event.payload)[0]))
-            except Violation as violation:
-                told.append(("refused", violation.code))
-            break
-        else:
-            told.append(event)
-    return told
-
-
-PIECES = st.sampled_from(
-    [
-        *(b"", b"Hello", "dé".encode(), b"\xf0\x9f", b"\x98\x80", b"\xed\xa0\x80", b"\xff"),
-        *(b"x" * 125, b"x" * 126, b"y" * 65536),
-    ]
-)
-CLOSES = st.sampled_from(
-    [
-        *(b"", b"\x03", b"\x03\xe8bye", b"\x03\xe8\xff"),
-        *(struct.pack("!H", code) for code in (0, 999, 1000, 1004, 1005, 1011, 1016, 3000, 4999, 5000)),
-    ]
-)
-
-
-@st.composite
-def soups(draw: st.DrawFn) -> bytes:
-    """The bytes of a server that knows frames, but not the rules of the RFC."""
-    rarely = st.sampled_from([False] * 15 + [True])
-    wire = b""
-    for _ in range(draw(st.integers(1, 6))):
-        opcode = draw(st.sampled_from([CONT, CONT, CONT, TEXT, TEXT, BINARY, PING, PONG, CLOSE]))
-        if draw(rarely):
-            opcode = draw(st.integers(0, 15))
-        payload = draw(CLOSES if opcode == CLOSE else PIECES)
-        final = draw(st.booleans()) if opcode < 8 else not draw(rarely)
-        one = bytearray(frame(opcode, payload, fin=final))
-        if draw(rarely):
-            one[0] |= draw(st.sampled_from([0x10, 0x20, 0x40]))
-        if draw(rarely):
-            one[1:2] = bytes([126]) + struct.pack("!H", one[1])
-        elif draw(rarely):
-            one[1] |= 0x80
-            one += b"\0\0\0\0"
-        wire += one
-    return wire
-
-
-@hypothesis.settings(max_examples=200)
-@hypothesis.given(soups(), READS)
-def test_wsproto_agrees(wire: bytes, reads: list[int]) -> None:
-    """Of any sequence of frames, wsproto tells the same messages, control frames and verdict."""
-    assert ask_wsproto(wire) == ask_ours(wire, reads)
