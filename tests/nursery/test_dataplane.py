@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from tests.journal import CONNECTED, Journal
+from tests.keeper import Keeper
 from tests.nursery.loopback import TcpNetwork
 from tests.scripted_peer import (
     BINARY,
@@ -510,6 +511,23 @@ async def test_pings_after_our_close_are_not_answered(
 
     await trio.testing.wait_all_tasks_blocked()
     assert [GOODBYE] == received
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_no_pong_follows_our_close(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, turns: int
+) -> None:
+    """A ping that is being answered when we close is answered before the Close frame, or not at all."""
+    for _ in range(5):  # who runs first in a turn is for the scheduler's dice
+        keeper = Keeper(then=frame(PING), answers=False)
+        async with Network(keeper, nursery).websocket() as ws:
+            await ws.connect(URL)
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            await ws.close()
+
+        await trio.testing.wait_all_tasks_blocked()
+        assert CLOSE == keeper.frames[-1].opcode
 
 
 async def test_pings_after_a_fault_are_not_answered(

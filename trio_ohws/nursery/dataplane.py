@@ -125,7 +125,7 @@ class DataPlane(trio.abc.Stream):
         elif data[0] & 0x0F == CLOSE:
             # Ours, because wsproto would answer the registered code 1014 with 1002.
             self.put_close()
-        else:
+        elif not self.close_queued.is_set():  # it took a turn for this pong
             self._outbox.put(bytes(data))
         await trio.lowlevel.checkpoint()
 
