@@ -85,6 +85,32 @@ def test_any_other_stream_is_used_as_it_is() -> None:
     assert 0 == transport.write_now(b"frame")
 
 
+class Asked(trio.abc.ReceiveStream):
+    """A stream that notes how much it is asked for."""
+
+    def __init__(self) -> None:
+        self.at_most: list[int | None] = []
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Note it."""
+        await trio.lowlevel.checkpoint()
+        self.at_most.append(max_bytes)
+        return b"record"
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+        await trio.lowlevel.checkpoint()
+
+
+async def test_a_stream_is_asked_for_little_at_a_time() -> None:
+    """However large the buffer: TLS would make an object of that size for each record."""
+    asked = Asked()
+    transport = StreamTransport(trio.StapledStream(trio.testing.MemorySendStream(), asked))
+
+    assert b"record" == await Receiver(50_000_000).receive(transport)
+    assert [262144] == asked.at_most
+
+
 # Both kinds
 
 
