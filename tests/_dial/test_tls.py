@@ -115,6 +115,19 @@ async def test_a_trusted_server(files: Files, host: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "name"), [(HOST, HOST), ("xn--r8jz45g.jp", "xn--r8jz45g.jp"), ("127.0.0.1", None), ("::1", None)]
+)
+async def test_a_server_is_told_its_name(files: Files, host: str, name: str | None) -> None:
+    """SNI has the name that was dialled, and no address: RFC 6066 section 3 forbids that."""
+    told: list[str | None] = []
+    context = server_context()
+    context.sni_callback = lambda _socket, name, _context: told.append(name)
+    await greeting(WebSocketRequestOptions(ca_path=files.ca()), context, host)
+
+    assert [name] == told
+
+
+@pytest.mark.parametrize(
     ("host", "words"),
     [
         ("evil.example", "TLS: certificate verify failed: hostname mismatch"),
