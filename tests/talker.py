@@ -51,7 +51,7 @@ class Talker:
         """Live until every call has come back."""
         async with trio.open_nursery() as self.nursery:
             self.nursery.start_soon(self.note, "connect", self.ws.connect, URL)
-            while self.ws.state == "idle":
+            while self.ws.state == "idle":  # noqa: ASYNC110  # a state has no event
                 await trio.lowlevel.checkpoint()
             self.nursery.start_soon(self.note, "wait_closed", self.ws.wait_closed)
             self.nursery.start_soon(self.note, "stream", self.read_stream)
@@ -61,7 +61,7 @@ class Talker:
             with trio.CancelScope() as silence:
                 self.nursery.start_soon(self.until_closed, silence)
                 await self.spoken_to.wait()
-                silence.shield = True
+            if not silence.cancelled_caught:
                 await self.speak()
 
     async def note(self, call: str, function: Callable[..., Awaitable[object]], *arguments: object) -> bool:
