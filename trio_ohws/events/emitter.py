@@ -19,7 +19,7 @@ from trio_ohws.events.model import EVENT_NAMES, Listener, Message
 from trio_ohws.events.queue import BoundedQueue, Overflow
 from trio_ohws.events.stream import EventStream
 
-__all__ = ["ASYNC_ITEMS", "MAX_BYTES", "PUSHING", "Emitter"]
+__all__ = ["ASYNC_ITEMS", "MAX_BYTES", "PUSHING", "Emitter", "is_async", "pieces"]
 
 ASYNC_ITEMS: Final = 256  # events that wait for one async callback
 MAX_BYTES: Final = 4 << 20  # bytes that wait for one async callback or stream
@@ -50,7 +50,7 @@ class _Callback:
         self.on_fault = on_fault
         self.active = True
         self.queue: BoundedQueue[Any] | None = None
-        if _is_async(function):
+        if is_async(function):
             self.queue = BoundedQueue(1 if once else ASYNC_ITEMS, MAX_BYTES)
 
     async def run(self) -> None:
@@ -338,7 +338,7 @@ class Emitter:
         if self._fragment_size is None:
             self._tell("message", message, held)
         else:
-            for piece in _pieces(message, self._fragment_size):
+            for piece in pieces(message, self._fragment_size):
                 self._tell("message", piece, held)
 
     def _tell(self, name: str, value: object, held: deque[tuple[BoundedQueue[Any], object]]) -> None:
@@ -391,7 +391,8 @@ def _check_callable(function: object) -> None:
         raise failure(PARAMETER_ERROR, f"callback must be callable, not {type(function).__name__}")
 
 
-def _is_async(function: Listener) -> bool:
+def is_async(function: Listener) -> bool:
+    """Whether a callback is awaited."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004  # an object whose __call__ is async
     )
@@ -407,7 +408,7 @@ def _refuse_coroutine(result: object, function: object) -> None:
         )
 
 
-def _pieces(message: Message, size: int) -> Iterator[Message]:
+def pieces(message: Message, size: int) -> Iterator[Message]:
     """Cut a message into pieces of at most `size` bytes, text between characters; an empty one is one."""
     data = message.encode() if isinstance(message, str) else message
     start = 0
