@@ -24,3 +24,11 @@ if "CI" not in os.environ:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """A PKI in files, made once."""
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded as their "summary"."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "summary":
+                terminalreporter.write_line(f"{report.nodeid}: {value}")
