@@ -393,6 +393,23 @@ def test_the_limit_counts_what_is_inflated(opcode: int, limit: int, pieces: int)
     assert [TOO_BIG] == receive(wire(limit + 1), limit=limit)
 
 
+@pytest.mark.parametrize("fin", [True, False])
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        (b"a\xff" * 500, NOT_UTF8),
+        (b"a" * 99 + b"\xff" * 500, NOT_UTF8),
+        (b"a" * 100 + b"\xff" * 500, TOO_BIG),
+    ],
+)
+def test_of_two_faults_the_first_counts(text: bytes, verdict: Verdict, fin: bool) -> None:
+    """A message that is too big and no text is refused for what comes first, however it is cut."""
+    wire = frame(TEXT | RSV1, Compressor()(text), fin=fin)
+
+    assert [verdict] == receive(wire, limit=100)
+    assert [verdict] == receive(wire, cuts=[1] * len(wire), limit=100)
+
+
 def test_a_message_may_be_larger_compressed_than_inflated() -> None:
     """What deflate cannot compress comes some bytes larger than the message, which is what counts."""
     plain = random.Random(1).randbytes(1000)

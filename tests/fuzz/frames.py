@@ -23,12 +23,8 @@ AREAS = (127, 300, 4096, 40_000)
 PAD = b"\xf5\xf5"
 """With the byte behind it, n, it stands for n times 512 letters: so small inputs make large frames."""
 
-FAULTS_OF_THE_COMPRESSED = {
-    "text that is not UTF-8",
-    "compressed data that cannot be inflated",
-    "message over the limit when inflated",
-}
-SOME_FAULT = Verdict(1007, "some fault of a compressed message")
+BAD_TEXT = Verdict(1007, "text that is not UTF-8")
+BAD_DATA = Verdict(1007, "compressed data that cannot be inflated")
 
 # A header that is not all there, or a control frame.
 MOST_CARRIED = 126
@@ -78,12 +74,10 @@ def check(data: bytes, decoder: type[Decoder] = Decoder) -> list[Told]:
 def _settled(told: list[Told]) -> list[Told]:
     """Return what every cut tells.
 
-    A compressed message may have several faults. Whatever zlib made of a piece before it met a fault, or the
-    end of the room, is lost: so which of them is found first depends on how the bytes were cut.
+    What zlib made of a piece before it met a fault is lost. So where there is bad text in it, the cut decides
+    which of the two is told; the code is the same.
     """
-    if told and isinstance(told[-1], Verdict) and told[-1].reason in FAULTS_OF_THE_COMPRESSED:
-        return [*told[:-1], SOME_FAULT]
-    return told
+    return [*told[:-1], BAD_DATA] if told[-1:] == [BAD_TEXT] else told
 
 
 def limited(kind: type[Decoder], size: int) -> type[Decoder]:

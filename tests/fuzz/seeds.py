@@ -125,6 +125,9 @@ FRAMES = {
     "found-message-that-ends-with-its-final-block": conversation(
         bytes.fromhex("c107f348cdc9c90700") * 2, frame(TEXT | RSV1, HELLO), agreement=DEFLATE, reads=(1, 5)
     ),
+    "found-compressed-text-with-two-faults": conversation(
+        frame(TEXT | RSV1, Compressor()(b"a\xff" * 500)), agreement=DEFLATE, limit=100, reads=(0, 0)
+    ),
     "no-deflate-data": conversation(frame(BINARY | RSV1, b"\xff" * 10), agreement=DEFLATE),
     "compressed-latin-1": conversation(
         frame(TEXT | RSV1, Compressor()("Grüße".encode("latin-1"))), agreement=DEFLATE

@@ -38,6 +38,7 @@ _MANY: Final = 1024
 _STRETCH: Final = 32768
 
 _NOT_UTF8: Final = "text that is not UTF-8"
+_TOO_BIG: Final = "message over the limit when inflated"
 
 _utf8 = codecs.getincrementaldecoder("utf-8")
 
@@ -365,9 +366,12 @@ class Decoder:
         in blocks, because one array that grows is copied, and so there twice, more often than not.
         """
         assert self._data is not None
-        data = self._breathe(piece, self._max_message_size - self._size, last=last)
+        room = self._max_message_size - self._size
+        data = self._breathe(piece, room, last=last)
         if self._opcode == TEXT:
-            self._decode_text(data)
+            self._decode_text(data[:room])
+        if len(data) > room:
+            raise Violation(1009, _TOO_BIG)
         self._data += data
         self._size += len(data)
         if len(self._data) >= _ENOUGH:
@@ -376,7 +380,13 @@ class Decoder:
 
     def _inflate_whole(self, opcode: int, payload: bytes) -> Message:
         """Return the message of a compressed frame that is all there, the common case."""
-        data = self._breathe(payload, self._max_message_size, last=True)
+        room = self._max_message_size
+        data = self._breathe(payload, room, last=True)
+        if len(data) > room:
+            if opcode == TEXT:
+                self._utf8 = _utf8()
+                self._decode_text(data[:room])  # bad text counts first, as where the frame comes in pieces
+            raise Violation(1009, _TOO_BIG)
         return data.decode() if opcode == TEXT else data
 
     def _breathe(self, piece: bytes, room: int, *, last: bool) -> bytes:

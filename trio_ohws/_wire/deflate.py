@@ -1,15 +1,15 @@
 """permessage-deflate (RFC 7692): what we ask for, and the state of a connection that has it.
 
-Negotiation, windows and zlib are websockets' extension; this makes it fit a decoder that inflates a message
-while it is still arriving, and counts. The extension works on frames. It is given pieces: cut anywhere,
-each small enough that what one call can inflate to stays small.
+Negotiation, windows and compressing are websockets' extension's. It inflates whole frames, and keeps to
+itself what it made of one that is too big. So inflating is ours, by the extension's own inflater: in pieces,
+cut anywhere, each small enough that what one call can inflate to stays small.
 """
 
 import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from websockets.exceptions import InvalidHandshake, PayloadTooBig, ProtocolError
+from websockets.exceptions import InvalidHandshake
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.headers import build_extension, parse_extension
@@ -31,7 +31,8 @@ MIN_SIZE: Final = 64
 # Compressed bytes that are inflated at a time: 2 MiB at most come of them, deflate's best being 1032 : 1.
 PIECE: Final = 2048
 
-_TOO_BIG: Final = "message over the limit when inflated"
+# What a sender cuts from the end of each message (section 7.2.1).
+_END: Final = b"\x00\x00\xff\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,11 @@ class Deflate:
     """
 
     __slots__ = (
-        "_ended",
         "_extension",
         "_inside",
         "_received",
         "_received_compressed",
+        "_renewed",
         "_sent",
         "_sent_compressed",
     )
@@ -102,7 +103,7 @@ class Deflate:
     def __init__(self, extension: PerMessageDeflate) -> None:
         self._extension = extension
         self._inside = False  # a message was begun to be inflated
-        self._ended = False  # nothing was inflated since the end of a final block
+        self._renewed = False  # the inflater is new, behind a final block, and was given nothing yet
         self._sent = self._sent_compressed = 0
         self._received = self._received_compressed = 0
 
@@ -121,7 +122,9 @@ class Deflate:
         return data
 
     def inflate(self, piece: bytes, room: int, *, last: bool) -> bytes:
-        """Return what the next piece of a message inflates to.
+        """Return what the next piece of a message inflates to, or one byte more of it than there is room for.
+
+        Then it is too big, but the caller may find in what fits a fault that comes before that.
 
         Args:
             piece: at most `PIECE` bytes, cut wherever you like.
@@ -129,47 +132,38 @@ class Deflate:
             last: it is the end of the message.
 
         Raises:
-            Violation: 1009, there is no room for what comes of it; 1007, it is no deflate data.
+            Violation: 1007, it is no deflate data.
         """
         extension = self._extension
-        if last and not piece and self._ended:
-            # The end of a message is the rest of an empty block, and here is none that it could end.
-            self._inside = False
-            return b""
-        if last and piece and extension.remote_no_context_takeover:
-            # With the end the extension drops its inflater, at which we must look before.
-            inflated = self.inflate(piece, room, last=False)
-            return inflated + self.inflate(b"", room - len(inflated), last=True)
-        self._ended = False
-        inflated = self._step(piece, room, last=last)
+        if not self._inside and extension.remote_no_context_takeover:
+            self._renew()
+        self._inside = not last
         self._received_compressed += len(piece)
-        if not (last and extension.remote_no_context_takeover):
-            # A block marked as the final one (section 7.2.3.4) ends the stream that zlib sees, but not
-            # the message. Left alone, the inflater would silently make nothing of all that follows.
-            while extension.decoder.eof:
-                rest = extension.decoder.unused_data
-                extension.decoder = zlib.decompressobj(wbits=-extension.remote_max_window_bits)
-                if last:
-                    rest = rest[:-4]  # the extension has added the end of the message, and will again
-                self._ended = not rest
-                if rest:
-                    inflated += self._step(rest, room - len(inflated), last=last)
+        data, inflated = piece, b""
+        # The end of a message is the rest of an empty block. Right behind a final one there is none.
+        if last and (piece or not self._renewed):
+            data += _END
+        while data and len(inflated) <= room:
+            self._renewed = False
+            try:
+                inflated += extension.decoder.decompress(data, room + 1 - len(inflated))
+            except zlib.error:
+                # The frame keeps the rules, its contents are not what it says: Node's ws and wsproto call
+                # that 1007, too. RFC 7692 names no code.
+                raise Violation(1007, "compressed data that cannot be inflated") from None
+            if not extension.decoder.eof:
+                break
+            # A block marked as the final one (section 7.2.3.4) ends the stream that zlib sees, but not the
+            # message. Left alone, the inflater would silently make nothing of all that follows.
+            data = extension.decoder.unused_data
+            self._renew()
+            if last and len(data) <= len(_END):
+                break
+        if last and extension.remote_no_context_takeover:
+            del extension.decoder  # an idle connection needs none
         self._received += len(inflated)
         return inflated
 
-    def _step(self, piece: bytes, room: int, *, last: bool) -> bytes:
-        opcode = Opcode.CONT if self._inside else Opcode.BINARY
-        frame = Frame(opcode, piece, fin=last, rsv1=not self._inside)
-        try:
-            # One more than there is room for, because 0 would mean that there is no limit.
-            inflated = bytes(self._extension.decode(frame, max_size=room + 1).data)
-        except PayloadTooBig:
-            raise Violation(1009, _TOO_BIG) from None
-        except ProtocolError:
-            # The frame keeps the rules, its contents are not what it says: Node's ws and wsproto call
-            # that 1007, too. RFC 7692 names no code.
-            raise Violation(1007, "compressed data that cannot be inflated") from None
-        if len(inflated) > room:
-            raise Violation(1009, _TOO_BIG)
-        self._inside = not last
-        return inflated
+    def _renew(self) -> None:
+        self._extension.decoder = zlib.decompressobj(wbits=-self._extension.remote_max_window_bits)
+        self._renewed = True
