@@ -1,72 +1,52 @@
-"""A scripted server at the other end of a memory stream, or of any stream.
+"""A scripted server at the other end of any stream, for what happens below a socket.
 
-It speaks bytes, so that a test can say exactly what arrives, and see exactly what was sent. It has a codec
-of its own, a few lines long, so that mistakes of ours are not mirrored.
+It speaks bytes, so that a test can say exactly what arrives, and see exactly what was sent. A test that only
+talks to a server has a better one in `trio_ohws.testing`, whose codec this is.
 """
 
-import base64
-import hashlib
-import struct
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import trio
 import trio.testing
 
 from trio_ohws.options import WebSocketRequestOptions
 from trio_ohws.settings import Settings
+from trio_ohws.testing.frames import (
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    Frame,
+    close_frame,
+    frame,
+    parse_frames,
+)
+from trio_ohws.testing.handshake import accepting_head, parse_request
 from trio_ohws.url import WebSocketURL
 from trio_ohws.websocket import WebSocket
 
-CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "CONT",
+    "PING",
+    "PONG",
+    "TEXT",
+    "URL",
+    "Frame",
+    "Network",
+    "Peer",
+    "close_frame",
+    "echo",
+    "frame",
+    "parse_frames",
+    "polite",
+]
 
 URL = "ws://example.test/chat"
-
-
-class Frame(NamedTuple):
-    """A frame as the client sent it, unmasked."""
-
-    opcode: int
-    payload: bytes
-    fin: bool = True
-    rsv1: bool = False
-
-
-def frame(opcode: int, payload: bytes | str = b"", *, fin: bool = True) -> bytes:
-    """Return a server's frame."""
-    data = payload.encode() if isinstance(payload, str) else payload
-    size = len(data)
-    first = (0x80 if fin else 0) | opcode
-    if size < 126:
-        return bytes((first, size)) + data
-    if size < 65536:
-        return struct.pack("!BBH", first, 126, size) + data
-    return struct.pack("!BBQ", first, 127, size) + data
-
-
-def close_frame(code: int | None = 1000, reason: str = "") -> bytes:
-    """Return a server's Close frame; an empty one for None."""
-    return frame(CLOSE, b"" if code is None else struct.pack("!H", code) + reason.encode())
-
-
-def parse_frames(data: bytes) -> tuple[list[Frame], bytes]:
-    """Return the client's whole frames, unmasked, and the rest. Every frame must be masked."""
-    frames = []
-    while len(data) >= 2:
-        size, start = data[1] & 0x7F, 2
-        assert data[1] & 0x80, "a client's frame must be masked"
-        if size == 126:
-            size, start = int.from_bytes(data[2:4], "big"), 4
-        elif size == 127:
-            size, start = int.from_bytes(data[2:10], "big"), 10
-        end = start + 4 + size
-        if len(data) < end:
-            break
-        mask = data[start : start + 4]
-        payload = bytes(byte ^ mask[i % 4] for i, byte in enumerate(data[start + 4 : end]))
-        frames.append(Frame(data[0] & 0x0F, payload, bool(data[0] & 0x80), bool(data[0] & 0x40)))
-        data = data[end:]
-    return frames, data
 
 
 class Peer:
@@ -91,21 +71,7 @@ class Peer:
         self, headers: Iterable[tuple[str, str]] = (), *, status: str = "101 Switching Protocols"
     ) -> bytes:
         """Return the response head that accepts the request that was read."""
-        key = next(
-            line.split(b":", 1)[1].strip()
-            for line in self.request.split(b"\r\n")
-            if line.lower().startswith(b"sec-websocket-key:")
-        )
-        digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11", usedforsecurity=False).digest()
-        accept = base64.b64encode(digest).decode()
-        lines = [
-            f"HTTP/1.1 {status}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Accept: {accept}",
-            *(f"{name}: {value}" for name, value in headers),
-        ]
-        return "\r\n".join([*lines, "", ""]).encode()
+        return accepting_head(parse_request(self.request), headers, status)
 
     async def accept(self, headers: Iterable[tuple[str, str]] = (), *, then: bytes = b"") -> None:
         """Read the request and upgrade; `then` goes out together with the answer."""

@@ -46,7 +46,11 @@ def parse_request(head: bytes) -> HandshakeRequest:
     return HandshakeRequest(first.split(" ")[1], MappingProxyType(headers), head)
 
 
-def accepting_head(request: HandshakeRequest, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+def accepting_head(
+    request: HandshakeRequest,
+    headers: Iterable[tuple[str, str]] = (),
+    status: str = "101 Switching Protocols",
+) -> bytes:
     """Return the answer that upgrades; `headers` come after, or in the place of, those that it needs."""
     key = request.headers["sec-websocket-key"]
     digest = hashlib.sha1((key + _GUID).encode(), usedforsecurity=False).digest()
@@ -57,7 +61,7 @@ def accepting_head(request: HandshakeRequest, headers: Iterable[tuple[str, str]]
     ]
     further = list(headers)
     given = {name.lower() for name, _ in further}
-    return _head("101 Switching Protocols", [one for one in needed if one[0].lower() not in given] + further)
+    return _head(status, [one for one in needed if one[0].lower() not in given] + further)
 
 
 def rejecting_answer(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
