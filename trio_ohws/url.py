@@ -28,6 +28,8 @@ _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE | re.ASCII)
 _PORT: Final = re.compile(r"[0-9]*")
 _LABEL: Final = re.compile(r"[a-z0-9_-]+")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+# Whether there is anything for _refuse_characters to name; almost always there is not.
+_SUSPECT: Final = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 # RFC 3986 section 3.3 and 3.4, and "[" and "]", which no browser encodes and many a query carries.
@@ -128,7 +130,8 @@ def _refuse_characters(url: str) -> None:
     """Refuse what may stand nowhere in a URL, before anything is cut out of it."""
     if len(url) > MAX_URL_LENGTH:
         raise _refused(f"{len(url)} characters are more than the {MAX_URL_LENGTH} allowed")
-    for position, character in enumerate(url, start=1):
+    suspects = url if _SUSPECT.search(url) else ""
+    for position, character in enumerate(suspects, start=1):
         if character.isspace():
             raise _refused(f"whitespace (U+{ord(character):04X}) at position {position}")
         if character < " " or "\x7f" <= character < "\xa0":

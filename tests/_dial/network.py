@@ -77,10 +77,10 @@ class FailingSocket(trio.socket.SocketType):
 
 
 class AnsweringSocket(trio.socket.SocketType):
-    """A socket whose connect succeeds after so many seconds."""
+    """A socket whose connect succeeds at once, or when the answer comes."""
 
-    def __init__(self, seconds: float = 0) -> None:
-        self.seconds = seconds
+    def __init__(self, answer: trio.Event | None = None) -> None:
+        self.answer = answer
         self.connected = False
         self.closed = False
 
@@ -89,7 +89,10 @@ class AnsweringSocket(trio.socket.SocketType):
         return socket.SOCK_STREAM
 
     async def connect(self, address: object) -> None:
-        await trio.sleep(self.seconds)
+        if self.answer is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self.answer.wait()
         self.connected = True
 
     def setsockopt(self, *arguments: object) -> None:

@@ -312,17 +312,26 @@ async def test_a_race_cancelled_at_every_step(autojump_clock: trio.testing.MockC
     trio.socket.set_custom_hostname_resolver(Names(GLOBAL_ADDRESS, GLOBAL_ADDRESS_6))
     stream: trio.abc.Stream | None = None
     steps = 0
+
+    async def answer(event: trio.Event) -> None:
+        await trio.sleep(0.5)
+        event.set()
+
     while stream is None:
         steps += 1
-        made = [AnsweringSocket(0.5), AnsweringSocket(0.25)]
+        both = trio.Event()
+        made = [AnsweringSocket(both), AnsweringSocket(both)]
         trio.socket.set_custom_socket_factory(Sockets(*made))
-        with trio.CancelScope() as scope:
-            canceller = Canceller(scope, steps)
-            trio.lowlevel.add_instrument(canceller)
-            try:
-                stream = await dial(parse_url(f"ws://{NAME}"), DIRECT, GLOBAL)
-            finally:
-                trio.lowlevel.remove_instrument(canceller)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(answer, both)
+            with trio.CancelScope() as scope:
+                canceller = Canceller(scope, steps)
+                trio.lowlevel.add_instrument(canceller)
+                try:
+                    stream = await dial(parse_url(f"ws://{NAME}"), DIRECT, GLOBAL)
+                finally:
+                    trio.lowlevel.remove_instrument(canceller)
+            nursery.cancel_scope.cancel()
 
         left = [one for one in made if one.connected and not one.closed]
         assert ([] if stream is None else [stream.socket]) == left  # type: ignore[attr-defined]

@@ -22,6 +22,9 @@ _ALL: Final = "all_proxy"
 _NONE: Final = "no_proxy"
 _PLAIN: Final = "http_proxy"
 _SECURE: Final = "https_proxy"
+_CGI: Final = "REQUEST_METHOD"
+_NAMES: Final = (_PLAIN, _SECURE, _ALL, _NONE)
+_VARIABLES: Final = (*_NAMES, *map(str.upper, _NAMES), _CGI)
 
 
 async def system_proxy(url: WebSocketURL) -> ProxyServer | None:
@@ -39,10 +42,13 @@ async def system_proxy(url: WebSocketURL) -> ProxyServer | None:
     If cancelled:
         Nothing has happened.
     """
-    # A copy: os.environ takes either case for the other on Windows, which would undo the care about CGI.
-    environment = dict(os.environ)
-    if any(_setting(environment, name) for name in (_PLAIN, _SECURE, _ALL, _NONE)):
+    # A copy of what matters, since a whole environment takes longer to read than a connection to make. A
+    # copy, since os.environ takes either case for the other on Windows: that would undo the care about CGI.
+    environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    if any(_setting(environment, name) for name in _NAMES):
         return environment_proxy(url, environment)
+    if urllib.request.getproxies is urllib.request.getproxies_environment:
+        return None  # this platform has no other settings
     settings = urllib.request.getproxies()
     if not settings:
         return None
@@ -103,7 +109,7 @@ def _setting(environment: Mapping[str, str], name: str) -> str:
         return environment[name].strip()
     # A CGI program gets the client's header "Proxy" as HTTP_PROXY, and nobody must be able to choose the
     # proxy of a server by sending a header. REQUEST_METHOD is how such a program knows what it is.
-    if name == _PLAIN and "REQUEST_METHOD" in environment:
+    if name == _PLAIN and _CGI in environment:
         return ""
     return environment.get(name.upper(), "").strip()
 

@@ -127,7 +127,7 @@ class DataPlane(trio.abc.Stream):
             self.put_close()
         elif not self.close_queued.is_set():  # it took a turn for this pong
             self._outbox.put(bytes(data))
-        await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()  # a chunk may hold a hundred thousand pings
 
     def put_close(self) -> None:
         """Queue the one Close frame of this connection."""
@@ -141,7 +141,6 @@ class DataPlane(trio.abc.Stream):
 
     async def aclose(self) -> None:
         """Do nothing: the session owns the transport."""
-        await trio.lowlevel.checkpoint()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Return the canonical head, then control frames one by one, then b"" at the end."""

@@ -43,7 +43,7 @@ class Transport(Protocol):
         """Say that nothing more will be written, if the transport can say so and still read."""
 
     async def abort(self) -> None:
-        """Release it at once, without a farewell."""
+        """Release it at once, without a farewell; nothing remains of it, even if cancelled."""
 
 
 class SocketTransport:
@@ -107,7 +107,6 @@ class SocketTransport:
     async def abort(self) -> None:
         trio.lowlevel.notify_closing(self._fd)
         self._sock.close()
-        await trio.lowlevel.checkpoint()
 
 
 class StreamTransport:
@@ -139,7 +138,9 @@ class StreamTransport:
         await trio.lowlevel.checkpoint()
 
     async def abort(self) -> None:
-        await trio.aclose_forcefully(self._stream)
+        # Sheltered, or a cancellation from outside would come in the place of what ends the session.
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(self._stream)
 
 
 def as_transport(stream: trio.abc.Stream) -> Transport:
