@@ -345,19 +345,19 @@ TABLE: dict[str, Row] = {
     "403": Row(
         says(b"HTTP/1.1 403 Forbidden\r\n\r\n"),
         connect,
-        [("error", 200, "403"), ("connect", "BusinessError", 2302999, "403")],
+        [("error", 200, "403"), ("connect", "UpgradeRefused", 2302999, "403")],
         [],
     ),
     "302": Row(
         says(b"HTTP/1.1 302 Found\r\nLocation: ws://other.test/\r\n\r\n"),
         connect,
-        [("error", 200, "302"), ("connect", "BusinessError", 2302999, "302")],
+        [("error", 200, "302"), ("connect", "UpgradeRefused", 2302999, "302")],
         [],
     ),
     "101 with a bad key": Row(
         says(b"HTTP/1.1 101 Fine\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
         connect,
-        [("error", 200, "101"), ("connect", "BusinessError", 2302999, "101")],
+        [("error", 200, "101"), ("connect", "UpgradeRefused", 2302999, "101")],
         [],
     ),
     "cancelled while connecting": Row(
