@@ -1,5 +1,6 @@
 """Target: the answer to the upgrade request."""
 
+from tests.fuzz.padding import expand
 from trio_ohws._wire.deflate import Deflate
 from trio_ohws._wire.http1 import HEAD_LIMIT, HeadParser, MalformedHead, ResponseHead
 from trio_ohws._wire.upgrade import (
@@ -11,6 +12,9 @@ from trio_ohws._wire.upgrade import (
 )
 
 __all__ = ["KEY", "OFFERED", "Outcome", "check"]
+
+MOST_BYTES = 1024
+"""Of a head that is read by bytes."""
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 OFFERED = ("chat", "superchat")
@@ -27,9 +31,9 @@ def check(data: bytes, parser: type[HeadParser] = HeadParser) -> tuple[Outcome, 
             the rest the size of reads, 0 being all there is; then what the server sends.
         parser: what is tested.
     """
-    setup, wire = data[:1].ljust(1, b"\0")[0], data[1:]
+    setup, wire = data[:1].ljust(1, b"\0")[0], expand(data[1:])
     whole = _read(wire, parser, len(wire) or 1)
-    for size in {setup >> 2 or 1, 1}:
+    for size in {setup >> 2 or 1, 1 if len(wire) < MOST_BYTES else 1000}:
         assert whole == _read(wire, parser, size)
     head, _ = whole
     if not isinstance(head, ResponseHead):
@@ -55,7 +59,7 @@ def _read(wire: bytes, kind: type[HeadParser], size: int) -> tuple[Outcome, byte
         except MalformedHead as error:
             assert 0 == error.status or 100 <= error.status <= 999
             return str(error), b""
-        assert len(parser.rest) <= HEAD_LIMIT or head is not None
+        assert head is not None or len(parser.rest) <= HEAD_LIMIT
         if head is not None:
             return head, parser.rest + wire[start + size :]
     return None, b""

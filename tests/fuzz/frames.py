@@ -5,11 +5,12 @@ import itertools
 from collections.abc import Iterator
 
 from tests._wire.reception import Link, Told, Verdict, drain
+from tests.fuzz.padding import expand
 from trio_ohws._wire.decoder import Control, Decoder, Message
 from trio_ohws._wire.deflate import negotiate
 from trio_ohws._wire.scratch import Scratch
 
-__all__ = ["AGREEMENTS", "AREAS", "LIMITS", "check", "expand"]
+__all__ = ["AGREEMENTS", "AREAS", "LIMITS", "check"]
 
 AGREEMENTS = (
     None,
@@ -20,21 +21,12 @@ AGREEMENTS = (
 LIMITS = (100, 1000, 70_000, 1 << 20)
 AREAS = (127, 300, 4096, 40_000)
 
-PAD = b"\xf5\xf5"
-"""With the byte behind it, n, it stands for n times 512 letters: so small inputs make large frames."""
-
 BAD_TEXT = Verdict(1007, "text that is not UTF-8")
 BAD_DATA = Verdict(1007, "compressed data that cannot be inflated")
 
 # A header that is not all there, or a control frame.
 MOST_CARRIED = 126
 MOST_CUTS = 300
-
-
-def expand(data: bytes) -> bytes:
-    """Return the bytes that an input stands for."""
-    first, *rest = data.split(PAD)
-    return first + b"".join(b"x" * 512 * part[0] + part[1:] for part in rest if part)
 
 
 def check(data: bytes, decoder: type[Decoder] = Decoder) -> list[Told]:

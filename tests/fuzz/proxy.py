@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from tests.fuzz.padding import expand
 from trio_ohws._dial.proxy import MAX_ANSWER_SIZE, open_tunnel
 from trio_ohws.errors import UNKNOWN_ERROR, BusinessError
 from trio_ohws.proxy_server import ProxyServer, parse_proxy_url
@@ -13,6 +14,9 @@ __all__ = ["PROXIES", "SECRET", "ProxyStream", "check"]
 Ask = Callable[[trio.abc.Stream, ProxyServer, str, int], Awaitable[trio.abc.Stream]]
 
 SECRET = "s3cr3t"
+MOST_BYTES = 1024
+"""Of an answer that is read by bytes."""
+
 PROXIES = (
     "http://proxy.test:1",
     f"http://user:{SECRET}@proxy.test:1",
@@ -85,10 +89,10 @@ async def _outcome(data: bytes, url: str, size: int, ask: Ask) -> bytes | str:
 
 
 async def _check(data: bytes, ask: Ask) -> bytes | str:
-    setup, wire = data[:1].ljust(1, b"\0")[0], data[1:]
+    setup, wire = data[:1].ljust(1, b"\0")[0], expand(data[1:])
     url = PROXIES[setup & 7]
     whole = await _outcome(wire, url, len(wire) or 1, ask)
-    for size in {setup >> 3 or 1, 1}:
+    for size in {setup >> 3 or 1, 1} if len(wire) < MOST_BYTES else {1000 + (setup >> 3)}:
         assert whole == await _outcome(wire, url, size, ask)
     return whole
 

@@ -7,8 +7,9 @@ import struct
 from collections.abc import Mapping
 
 from tests._wire.compressor import Compressor
-from tests.fuzz.frames import AGREEMENTS, AREAS, LIMITS, PAD
-from tests.fuzz.targets import CORPUS
+from tests.fuzz.frames import AGREEMENTS, AREAS, LIMITS
+from tests.fuzz.padding import letters
+from tests.fuzz.targets import CORPUS, inputs
 from tests.scripted_peer import BINARY, CONT, PING, PONG, TEXT, close_frame, frame
 from trio_ohws._wire.frames import RSV1
 from trio_ohws._wire.upgrade import accept_key
@@ -37,13 +38,6 @@ def huge(first: int, size: int, payload: bytes) -> bytes:
     return struct.pack("!BBQ", first, 127, size) + payload
 
 
-def letters(size: int) -> bytes:
-    """Return what stands for a multiple of 512 letters."""
-    blocks, rest = divmod(size, 512)
-    assert not rest
-    return b"".join(PAD + bytes([min(255, blocks - start)]) for start in range(0, blocks, 255))
-
-
 def compressed(*messages: bytes, bits: int = 15, takeover: bool = True) -> bytes:
     """Return messages as a server compresses them, text all of them."""
     compress = Compressor(bits, takeover=takeover)
@@ -70,9 +64,7 @@ FRAMES = {
     "rfc7692-final-block": conversation(
         bytes.fromhex("c108f348cdc9c9070000") * 2, agreement=DEFLATE, reads=(1, 5)
     ),
-    "rfc7692-two-blocks": conversation(bytes.fromhex("c10df248050000 00ffffcac9c90700"), agreement=DEFLATE),
     "close": conversation(close_frame(1001, "bye"), frame(TEXT, "late")),
-    "close-empty": conversation(close_frame(None)),
     "every-kind-of-frame": conversation(
         frame(TEXT, "dé\n\ufeff"),
         frame(PING, b"?"),
@@ -89,11 +81,9 @@ FRAMES = {
     "binary-of-65535-bytes": conversation(
         raw(0x82, 126, b"\xff\xff"), letters(65024), bytes(511), area=40_000, reads=(0, 0)
     ),
-    "binary-of-65536-bytes": conversation(huge(0x82, 65536, letters(65536)), area=40_000, reads=(200, 0)),
     "binary-of-65536-bytes-in-small-reads": conversation(
         huge(0x82, 65536, letters(65536)), frame(TEXT, "then"), area=127, reads=(11, 0)
     ),
-    "text-of-65536-bytes": conversation(huge(0x81, 65536, letters(65536)), area=4096, reads=(0, 9)),
     "two-large-frames": conversation(
         huge(0x82, 69632, letters(69632)), huge(0x82, 65536, letters(65536)), limit=70_000, area=40_000
     ),
@@ -136,14 +126,9 @@ FRAMES = {
     "compressed-continuation": conversation(START, frame(CONT | RSV1, HELLO), agreement=DEFLATE),
     "exactly-the-limit": conversation(frame(TEXT, "x" * 100), frame(BINARY, b"y" * 100), limit=100),
     "over-the-limit": conversation(frame(TEXT, "x" * 101), limit=100),
-    "over-the-limit-in-fragments": conversation(
-        frame(BINARY, b"x" * 60, fin=False), frame(CONT, b"x" * 41), limit=100
-    ),
     "length-of-63-bits": conversation(huge(0x82, (1 << 63) - 1, b"x")),
-    "length-of-64-bits": conversation(huge(0x82, (1 << 64) - 1, b"x")),
     "length-not-shortest-16": conversation(raw(0x81, 126, b"\0\5Hello")),
     "length-not-shortest-64": conversation(huge(0x81, 65535, letters(1024))),
-    "reserved-bit": conversation(raw(0xA1, 1, b"x")),
     "reserved-opcode": conversation(raw(0x83, 0)),
     "reserved-control-opcode": conversation(raw(0x8B, 0)),
     "fragmented-ping": conversation(raw(0x09, 0)),
@@ -189,20 +174,17 @@ ANSWERS = {
         EXTENSIONS + b"permessage-deflate; s\xe9rver=1", setup=OFFERS_DEFLATE
     ),
     "extension-without-offer": answer(EXTENSIONS + b"x-webkit-deflate-frame"),
-    "subprotocol-without-offer": answer(b"Sec-WebSocket-Protocol: chat"),
     "subprotocol-twice": answer(*[b"Sec-WebSocket-Protocol: chat"] * 2, setup=OFFERS_SUBPROTOCOLS),
     "upgrade-to-two": answer(b"Upgrade: h2c"),
     "bad-key": answer().replace(b"Accept: ", b"Accept: x"),
     "http-1.0": answer().replace(b"HTTP/1.1", b"HTTP/1.0"),
     "status-200": answer(status=b"200 OK"),
-    "status-403-without-reason": answer(status=b"403"),
     "status-302-with-escapes": answer(b"Location: /", status=b"302 \xff\t\x80ound"),
     "status-099": answer(status=b"099 x"),
     "header-of-every-byte": answer(b"x: " + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))),
     "header-folded": answer(b"x: a\r\n b"),
-    "header-with-blank-name": answer(b"x : a"),
-    "header-with-null": answer(b"x: a\0b"),
-    "header-of-blanks": answer(b"x:" + b" \t" * 300 + b"\x01"),
+    "over-the-limit": answer(b"x: " + letters(65_536)),
+    "large": answer(b"x: " + letters(65_024), rest=letters(512)),
     "line-feeds-alone": answer().replace(b"\r\n", b"\n"),
     "another-protocol": b"\x04SSH-2.0-OpenSSH_9.2p1\r\n",
 }
@@ -225,6 +207,8 @@ PROXIES = {
     "http-401-with-password": told(HTTP_PASSWORD, b"HTTP/1.1 401 s3cr3t\r\n\r\n"),
     "http-599": told(HTTP, b"HTTP/1.1 599 \x1b[31m\r\n\r\n"),
     "http-cut-short": told(HTTP, b"HTTP/1.1 200 OK\r\nVia"),
+    "http-over-the-limit": told(HTTP, b"HTTP/1.1 200 OK\r\nx: " + letters(65_536) + b"\r\n\r\n", size=31),
+    "http-large": told(HTTP, b"HTTP/1.1 200 OK\r\nx: " + letters(65_024) + b"\r\n\r\nserver", size=31),
     "http-line-feeds-alone": told(HTTP, b"HTTP/1.1 200 OK\n\n\r\n\r\n"),
     "http-another-protocol": told(HTTP, b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n"),
     "socks4-granted": told(SOCKS4, b"\0\x5a" + bytes(6) + b"server"),
@@ -242,7 +226,6 @@ PROXIES = {
     "socks5-method-not-offered": told(SOCKS5, b"\5\1"),
     "socks5-password-taken": told(SOCKS5_PASSWORD, b"\5\2\1\0\5\0\0\1\0\0\0\0\0\0server"),
     "socks5-password-refused": told(SOCKS5H_PASSWORD, b"\5\2\1\1"),
-    "socks5-password-wanted": told(SOCKS5, b"\5\2"),
     "silence": told(SOCKS5, b""),
 }
 
@@ -252,19 +235,14 @@ ADDRESSES = {
     "ipv4": b"ws://127.0.0.1:80/",
     "ipv4-in-disguise": b"ws://0x7f.1/",
     "ipv6": b"wss://[2001:DB8::1]:443?q",
-    "ipv6-of-ipv4": b"ws://[::ffff:127.0.0.1]",
     "ipv6-with-zone": b"ws://[fe80::1%25eth0]/",
     "ipv6-without-end": b"ws://[::1",
-    "idn": "ws://Bücher.例え.テスト/ä".encode(),
-    "idn-full-stop": "ws://a。b．c/".encode(),
     "idn-sharp-s": "ws://faß.de/\N{SOFT HYPHEN}".encode(),
-    "punycode": b"ws://xn--bcher-kva.example",
     "punycode-broken": b"ws://xn--a.example",
     "user": b"ws://user:s3cr3t@server.example/",
     "user-with-slash": b"ws://user:s3cr3t/@server.example/",
     "secret-with-bad-percent": b"ws://server.example/?token=s3cr3t%2",
     "fragment": b"ws://server.example/#s3cr3t",
-    "port-empty": b"ws://server.example:/",
     "port-too-large": b"ws://server.example:65536",
     "port-of-letters": "ws://server.example:８０".encode(),
     "http": b"https://server.example",
@@ -280,13 +258,9 @@ GOODBYES = {
     "empty": b"",
     "one-byte": b"\x03",
     "1000": b"\x03\xe8",
-    "1001-with-reason": b"\x03\xe9bye",
-    "1005": b"\x03\xed",
     "1014": b"\x03\xf6bad gateway",
     "1015": b"\x03\xf7",
-    "2999": b"\x0b\xb7",
     "4999": b"\x13\x87" + "für heute".encode(),
-    "5000": b"\x13\x88",
     "reason-not-utf8": b"\x03\xe8\xff",
     "reason-cut-within-a-character": ("😀" * 40).encode(),
 }
@@ -302,5 +276,7 @@ SEEDS: Mapping[str, Mapping[str, bytes]] = {
 if __name__ == "__main__":
     for target, seeds in SEEDS.items():
         (CORPUS / target).mkdir(parents=True, exist_ok=True)
+        for path in inputs(target):
+            path.unlink()
         for name, data in seeds.items():
             (CORPUS / target / name).write_bytes(data)
