@@ -2,29 +2,26 @@
 
 from collections.abc import Callable
 
-import trio
-import trio.testing
+from trio_ohws import BusinessError, OpenResult, createWebSocket
+from trio_ohws.testing import ClientClose, MemoryNetwork, MemoryPeer
 
-from tests.keeper import NORMAL
-from tests.scripted_peer import TEXT, URL, Frame, Network, Peer, frame
-from trio_ohws import BusinessError, OpenResult
+URL = "ws://example.test/chat"
 
 
-async def test_the_api_documents_example(nursery: trio.Nursery) -> None:
+async def say_bye(peer: MemoryPeer) -> None:
+    """The server that the example is written for."""
+    request = await peer.read_request()
+    await peer.accept(subprotocol=next(iter(request.subprotocols), None))
+    await peer.expect("Hello, server!")
+    await peer.send("bye")
+
+
+async def test_the_api_documents_example(websocket_network: MemoryNetwork) -> None:
     """The document's complete example, ported line by line, logs what a reader of it expects."""
-
-    async def serve(peer: Peer) -> None:
-        await peer.read_request()
-        await peer.send(peer.answer([("Sec-WebSocket-Protocol", "my-protocol")]))
-        received.append(await peer.receive())
-        await peer.send(frame(TEXT, "bye"))
-        received.extend(await peer.serve_politely())
-
-    received: list[Frame | None] = []
+    websocket_network.serve(say_bye)
     logged: list[str] = []
     log = logged.append
-    network = Network(serve, nursery)
-    ws = network.websocket()  # createWebSocket()
+    ws = createWebSocket()
 
     def on_open(err: BusinessError | None, value: OpenResult) -> None:
         if err is not None:
@@ -63,24 +60,18 @@ async def test_the_api_documents_example(nursery: trio.Nursery) -> None:
 
     assert ["close success", "on close, code is 1000, reason is "] == sorted(logged[-2:])
     assert ["connect success", "on message, message:'bye'", "send success"] == sorted(logged[:-2])
-    assert [Frame(TEXT, b"Hello, server!"), NORMAL] == received
-    request = network.peers[0].request
-    assert all(b"name%d: value%d" % (n, n) in request for n in (1, 2, 3))
+    assert ClientClose(1000) == websocket_network.peers[0].closed
+    request = websocket_network.peers[0].request
+    assert request is not None
+    assert ["value1", "value2", "value3"] == [request.headers[f"name{n}"] for n in (1, 2, 3)]
 
 
-async def test_the_api_documents_example_to_the_letter(nursery: trio.Nursery) -> None:
+async def test_the_api_documents_example_to_the_letter(websocket_network: MemoryNetwork) -> None:
     """As printed, the example closes in connect's callback already, and 'bye' comes too late to be told."""
-
-    async def serve(peer: Peer) -> None:
-        await peer.accept()
-        received.extend([await peer.receive()])
-        await peer.send(frame(TEXT, "bye"))
-        received.extend(await peer.serve_politely())
-
-    received: list[Frame | None] = []
+    websocket_network.serve(say_bye)
     logged: list[str] = []
     log = logged.append
-    async with Network(serve, nursery).websocket() as ws:
+    async with createWebSocket() as ws:
 
         def result(what: str) -> Callable[[BusinessError | None, object], None]:
             return lambda err, value: log(f"{what} {'success' if not err else f'fail {err.code}'}")
@@ -102,4 +93,5 @@ async def test_the_api_documents_example_to_the_letter(nursery: trio.Nursery) ->
 
     assert {"send success", "connect success"} == set(logged[:2])
     assert ["on close 1000 ", "close success"] == logged[2:]
-    assert [Frame(TEXT, b"Hello, server!"), NORMAL] == received
+    assert ["Hello, server!"] == websocket_network.peers[0].received
+    assert ClientClose(1000) == websocket_network.peers[0].closed

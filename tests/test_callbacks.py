@@ -6,14 +6,22 @@ import pytest
 import trio
 import trio.testing
 
-from tests.keeper import Keeper
 from tests.reply import ignore
-from tests.scripted_peer import CLOSE, URL, Frame, Network, polite
-from trio_ohws import BusinessError
+from trio_ohws import BusinessError, create_websocket
+from trio_ohws.testing import ClientClose, MemoryNetwork, MemoryPeer
+
+URL = "ws://example.test/chat"
+
+
+@pytest.fixture
+def network(websocket_network: MemoryNetwork) -> MemoryNetwork:
+    """A network of servers that accept, and are polite."""
+    websocket_network.serve(MemoryPeer.accept)
+    return websocket_network
 
 
 @pytest.mark.parametrize("method", ["connect", "send", "close"])
-async def test_callbacks_of_methods_may_be_async(method: str, nursery: trio.Nursery) -> None:
+async def test_callbacks_of_methods_may_be_async(method: str, network: MemoryNetwork) -> None:
     """An `async def`, and a lambda that returns a coroutine, are awaited in the socket's nursery."""
     calls: list[tuple[object, object]] = []
 
@@ -22,7 +30,7 @@ async def test_callbacks_of_methods_may_be_async(method: str, nursery: trio.Nurs
         calls.append((err, value))
 
     for form in (callback, lambda err, value: callback(err, value)):
-        async with Network(polite, nursery).websocket() as ws:
+        async with create_websocket() as ws:
             if method == "connect":
                 ws.connect(URL, form)
                 await trio.testing.wait_all_tasks_blocked()
@@ -36,10 +44,9 @@ async def test_callbacks_of_methods_may_be_async(method: str, nursery: trio.Nurs
     assert [(None, True)] * 2 == calls
 
 
-async def test_a_callback_may_await_the_socket(nursery: trio.Nursery) -> None:
+async def test_a_callback_may_await_the_socket(network: MemoryNetwork) -> None:
     """An async callback of `send` can send and close: no deadlock."""
-    keeper = Keeper()
-    async with Network(keeper, nursery).websocket() as ws:
+    async with create_websocket() as ws:
 
         async def then(err: object, value: object) -> None:
             await ws.send("second")
@@ -49,7 +56,8 @@ async def test_a_callback_may_await_the_socket(nursery: trio.Nursery) -> None:
         ws.send("first", then)
         await ws.wait_closed()
 
-    assert [b"first", b"second", b"\x0b\xba"] == [one.payload for one in keeper.frames]
+    assert ["first", "second"] == network.peers[0].received
+    assert ClientClose(3002) == network.peers[0].closed
 
 
 @pytest.mark.parametrize("form", ["sync", "async"])
@@ -65,7 +73,7 @@ async def test_a_callback_may_await_the_socket(nursery: trio.Nursery) -> None:
     ids=["send", "send 401", "close", "close 401", "connect 2302003"],
 )
 async def test_what_a_callback_raises_comes_out_bare(
-    call: Callable[..., object], form: str, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+    call: Callable[..., object], form: str, autojump_clock: trio.testing.MockClock, network: MemoryNetwork
 ) -> None:
     """An exception in a method's callback ends the block and is itself what comes out of it."""
     fault = LookupError("mine")
@@ -78,7 +86,7 @@ async def test_what_a_callback_raises_comes_out_bare(
         raise fault
 
     with pytest.raises(LookupError) as caught:
-        async with Network(polite, nursery).websocket() as ws:
+        async with create_websocket() as ws:
             await ws.connect(URL)
             call(ws, fail if form == "sync" else fail_later)
             await trio.sleep_forever()
@@ -87,28 +95,28 @@ async def test_what_a_callback_raises_comes_out_bare(
 
 
 async def test_what_connects_callback_raises_comes_out_bare(
-    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+    network: MemoryNetwork, autojump_clock: trio.testing.MockClock
 ) -> None:
     """When the callback of a successful connect raises, the peer gets Close 1001."""
-    keeper = Keeper()
     fault = LookupError("mine")
 
     def fail(err: object, value: object) -> None:
         raise fault
 
     with pytest.raises(LookupError) as caught:
-        async with Network(keeper, nursery).websocket() as ws:
+        async with create_websocket() as ws:
             ws.connect(URL, fail)
             await trio.sleep_forever()
 
     assert caught.value is fault
-    assert [Frame(CLOSE, b"\x03\xe9")] == keeper.frames
+    assert ClientClose(1001) == network.peers[0].closed
+    assert [] == network.peers[0].received
 
 
-async def test_a_late_callback_is_called(nursery: trio.Nursery) -> None:
+async def test_a_late_callback_is_called(network: MemoryNetwork) -> None:
     """An async `close` listener that finishes while the block ends still has its callbacks called."""
     calls: list[int] = []
-    async with Network(polite, nursery).websocket() as ws:
+    async with create_websocket() as ws:
 
         async def listener(err: object, value: object) -> None:
             await trio.testing.wait_all_tasks_blocked()
@@ -129,10 +137,10 @@ async def test_a_late_callback_is_called(nursery: trio.Nursery) -> None:
     assert [2302999, 2302999] == calls
 
 
-async def test_many_replies_give_others_their_turn(nursery: trio.Nursery) -> None:
+async def test_many_replies_give_others_their_turn(network: MemoryNetwork) -> None:
     """A callback that sends again, for ever, starves nobody and can be cancelled."""
     with trio.CancelScope() as scope:
-        async with Network(polite, nursery).websocket() as ws:
+        async with create_websocket() as ws:
             sent = 0
 
             def again(err: object, value: object) -> None:

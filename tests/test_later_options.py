@@ -1,5 +1,6 @@
 """The options and the event that the API got after level 12, as a connection sees them."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,24 +8,31 @@ import trio
 import trio.testing
 
 from tests.journal import Journal
-from tests.keeper import Keeper
-from tests.scripted_peer import PING, URL, Network, Peer, polite
-from trio_ohws import BusinessError, CloseResult, TlsProtocol, WebSocketOpenInfo
+from trio_ohws import BusinessError, CloseResult, TlsProtocol, WebSocketOpenInfo, create_websocket
+from trio_ohws.testing import MemoryNetwork, MemoryPeer, frame
+from trio_ohws.testing.frames import PING, TEXT
 
+URL = "ws://example.test/chat"
 SILENCE_S = 1000
 
 
-async def pings(options: dict[str, Any], nursery: trio.Nursery, **settings: Any) -> tuple[int, float | None]:
+async def mute(peer: MemoryPeer) -> None:
+    """A server that accepts, and says nothing any more."""
+    peer.answers_pings = peer.answers_close = False
+    await peer.accept()
+
+
+async def pings(options: dict[str, Any], network: MemoryNetwork, **settings: Any) -> tuple[int, float | None]:
     """How many pings a mute peer got, and after how many seconds the link counted as broken, if ever."""
-    keeper = Keeper(answers=False)
-    async with Network(keeper, nursery).websocket(goodbye_timeout=0, close_timeout=0, **settings) as ws:
+    network.serve(mute)
+    async with create_websocket(goodbye_timeout=0, close_timeout=0, **settings) as ws:
         await ws.connect(URL, options)
         began = trio.current_time()
         broken_after = None
         with trio.move_on_after(SILENCE_S):
             await ws.wait_closed()
             broken_after = trio.current_time() - began
-    return len([one for one in keeper.frames if one.opcode == PING]), broken_after
+    return len([one for one in network.peers[0].frames if one.opcode == PING]), broken_after
 
 
 @pytest.mark.parametrize(
@@ -49,20 +57,20 @@ async def test_the_keepalive_of_a_connection(
     options: dict[str, Any],
     settings: dict[str, Any],
     expected: tuple[int, float | None],
-    nursery: trio.Nursery,
+    websocket_network: MemoryNetwork,
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """What a connection's options say goes before the socket's settings; 0 is off, or no pong is required."""
-    assert expected == pytest.approx(await pings(options, nursery, **settings))
+    assert expected == pytest.approx(await pings(options, websocket_network, **settings))
 
 
 async def test_the_next_connection_has_the_sockets_keepalive_again(
-    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+    websocket_network: MemoryNetwork, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Options are those of one connection."""
-    network = Network(Keeper(answers=False), nursery)
+    websocket_network.serve(mute)
     ended: list[float] = []
-    async with network.websocket() as ws:
+    async with create_websocket() as ws:
         for options in ({"pingInterval": 5, "pongTimeout": 5}, None):
             began = trio.current_time()
             await ws.connect(URL, options)
@@ -81,18 +89,17 @@ async def test_the_next_connection_has_the_sockets_keepalive_again(
     ],
 )
 async def test_a_pong_timeout_above_the_sockets_interval(
-    interval: float | None, seconds: int, words: str, nursery: trio.Nursery
+    interval: float | None, seconds: int, words: str, websocket_network: MemoryNetwork
 ) -> None:
     """The documented limit holds whoever says the interval: 401, and nothing is dialled."""
-    network = Network(polite, nursery)
-    async with network.websocket(ping_interval=interval) as ws:
+    async with create_websocket(ping_interval=interval) as ws:
         journal = Journal(ws)
         with pytest.raises(BusinessError) as caught:
             await ws.connect(URL, {"pongTimeout": seconds})
 
         assert 401 == caught.value.code
         assert words in caught.value.message
-        assert ([], []) == (journal.entries, network.peers)
+        assert ([], []) == (journal.entries, websocket_network.peers)
 
 
 @pytest.mark.parametrize(
@@ -113,27 +120,24 @@ async def test_a_pong_timeout_above_the_sockets_interval(
     ],
 )
 async def test_the_port_in_origin(
-    url: str, options: dict[str, Any], origin: str, nursery: trio.Nursery
+    url: str, options: dict[str, Any], origin: str, websocket_network: MemoryNetwork
 ) -> None:
     """Only who asks for it tells a port that is not the default; an Origin of one's own stays as it is."""
-    network = Network(polite, nursery)
-    async with network.websocket() as ws:
+    websocket_network.serve(MemoryPeer.accept)
+    async with create_websocket() as ws:
         await ws.connect(url, options)
 
-    lines = network.peers[0].request.decode().split("\r\n")
-    assert [f"Origin: {origin}"] == [line for line in lines if line.lower().startswith("origin:")]
+    request = websocket_network.peers[0].request
+    assert request is not None
+    assert origin == request.headers["origin"]
 
 
 @pytest.mark.parametrize("chosen", ["chat", None])
-async def test_open_info_follows_open(chosen: str | None, nursery: trio.Nursery) -> None:
+async def test_open_info_follows_open(chosen: str | None, websocket_network: MemoryNetwork) -> None:
     """Right after `open` comes openInfo, with the subprotocol if there is one, before any message."""
-
-    async def script(peer: Peer) -> None:
-        await peer.accept([] if chosen is None else [("Sec-WebSocket-Protocol", chosen)], then=b"\x81\x01x")
-        await peer.serve_politely()
-
+    websocket_network.serve(partial(MemoryPeer.accept, subprotocol=chosen, then=frame(TEXT, "x")))
     told: list[object] = []
-    async with Network(script, nursery).websocket() as ws:
+    async with create_websocket() as ws:
         ws.on("message", lambda err, value: told.append(value))
         ws.on("openInfo", lambda err, value: told.append((err, value)))
         ws.on("open", lambda err, value: told.append((err, value.status)))
@@ -147,15 +151,16 @@ async def test_open_info_follows_open(chosen: str | None, nursery: trio.Nursery)
     assert (101, "Switching Protocols", chosen) == (info.status, info.message, info.protocol)
 
 
-async def test_open_info_is_not_told_after_a_fault(nursery: trio.Nursery) -> None:
+async def test_open_info_is_not_told_after_a_fault(websocket_network: MemoryNetwork) -> None:
     """What a callback of `open` raises ends the telling: openInfo is not told, `close` is."""
     told: list[str] = []
 
     def fail(err: None, value: object) -> None:
         raise LookupError("open")
 
+    websocket_network.serve(MemoryPeer.accept)
     with pytest.raises(LookupError, match="open"):
-        async with Network(polite, nursery).websocket() as ws:
+        async with create_websocket() as ws:
             ws.on("open", fail)
             ws.on("openInfo", lambda err, value: told.append("openInfo"))
             ws.on("close", lambda err, value: told.append("close"))

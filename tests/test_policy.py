@@ -12,9 +12,9 @@ import pytest
 import trio
 from hypothesis import strategies as st
 
-from tests.scripted_peer import Network, polite
 from trio_ohws import BusinessError, Policy, WebSocket, create_websocket
 from trio_ohws.policy import UNRESTRICTED
+from trio_ohws.testing import MemoryNetwork, MemoryPeer
 
 OFFLINE = Policy(internet=False)
 GLOBAL = Policy(allow_private_addresses=False)
@@ -358,45 +358,47 @@ async def test_send_nowait_without_the_permission() -> None:
     ],
 )
 async def test_the_order_of_checks(
-    policy: Policy, url: str, options: dict[str, Any] | None, code: int
+    policy: Policy,
+    url: str,
+    options: dict[str, Any] | None,
+    code: int,
+    websocket_network: MemoryNetwork,
 ) -> None:
     """401, 201, 2302001, 2302998, 2302002: the first that applies is told, and nothing is dialled."""
-    async with trio.open_nursery() as nursery:
-        network = Network(polite, nursery)
-        async with network.websocket(policy=policy) as ws:
-            with pytest.raises(BusinessError) as caught:
-                await ws.connect(url, options)
+    async with create_websocket(policy=policy) as ws:
+        with pytest.raises(BusinessError) as caught:
+            await ws.connect(url, options)
 
     assert code == caught.value.code
-    assert [] == network.peers
+    assert [] == websocket_network.peers
 
 
-async def test_an_open_socket_is_2302003_after_the_policy(tmp_path: Path) -> None:
+async def test_an_open_socket_is_2302003_after_the_policy(
+    tmp_path: Path, websocket_network: MemoryNetwork
+) -> None:
     """A host that is not allowed comes before a socket that is in use already."""
-    async with trio.open_nursery() as nursery:
-        network = Network(polite, nursery)
-        async with network.websocket(policy=Policy(allowed_domains=["a.test"])) as ws:
-            await ws.connect("ws://a.test")
-            codes = []
-            for url, path in (
-                ("ws://b.test", tmp_path),
-                ("ws://a.test", "/nowhere"),
-                ("ws://a.test", tmp_path),
-            ):
-                with pytest.raises(BusinessError) as caught:
-                    await ws.connect(url, {"caPath": str(path)})
-                codes.append(caught.value.code)
+    websocket_network.serve(MemoryPeer.accept)
+    async with create_websocket(policy=Policy(allowed_domains=["a.test"])) as ws:
+        await ws.connect("ws://a.test")
+        codes = []
+        for url, path in (
+            ("ws://b.test", tmp_path),
+            ("ws://a.test", "/nowhere"),
+            ("ws://a.test", tmp_path),
+        ):
+            with pytest.raises(BusinessError) as caught:
+                await ws.connect(url, {"caPath": str(path)})
+            codes.append(caught.value.code)
 
     assert [2302998, 2302002, 2302003] == codes
 
 
-async def test_an_allowed_host_is_connected_to() -> None:
+async def test_an_allowed_host_is_connected_to(websocket_network: MemoryNetwork) -> None:
     """A policy that allows a host is not in its way."""
+    websocket_network.serve(MemoryPeer.accept)
     policy = Policy(allowed_domains=["*.example.test"], allow_private_addresses=False)
-    async with trio.open_nursery() as nursery:
-        network = Network(polite, nursery)
-        async with network.websocket(policy=policy) as ws:
-            assert await ws.connect("ws://www.example.test") is True
+    async with create_websocket(policy=policy) as ws:
+        assert await ws.connect("ws://www.example.test") is True
 
 
 async def test_an_address_is_judged_when_dialled() -> None:

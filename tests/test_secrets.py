@@ -10,9 +10,10 @@ import trio
 import trio.testing
 
 from tests.chain import chain
-from tests.scripted_peer import URL, Network, Peer, polite
-from trio_ohws import BusinessError
+from trio_ohws import BusinessError, create_websocket
+from trio_ohws.testing import MemoryNetwork, MemoryPeer
 
+URL = "ws://example.test/chat"
 SECRET = "sesame"
 SECRETS: dict[str, Any] = {
     "header": {"Authorization": f"Bearer {SECRET}", "Cookie": [f"id={SECRET}", f"other={SECRET}"]},
@@ -22,35 +23,34 @@ SECRETS: dict[str, Any] = {
 }
 
 
-async def forbid(peer: Peer) -> None:
+async def forbid(peer: MemoryPeer) -> None:
     """A server that refuses."""
-    await peer.read_request()
-    await peer.send(b"HTTP/1.1 403 Forbidden\r\nSet-Cookie: " + SECRET.encode() + b"\r\n\r\n")
+    await peer.reject(403, headers=[("Set-Cookie", SECRET)])
 
 
-async def break_off(peer: Peer) -> None:
+async def break_off(peer: MemoryPeer) -> None:
     """A server that accepts, sets a secret cookie, and breaks the protocol."""
-    await peer.accept([("Set-Cookie", SECRET)], then=b"\xff\xff")
-    await peer.receive_all()
+    await peer.accept(headers=[("Set-Cookie", SECRET)], then=b"\xff\xff")
 
 
-async def hang_up(peer: Peer) -> None:
+async def hang_up(peer: MemoryPeer) -> None:
     """A server that accepts and is gone."""
-    await peer.accept([("Set-Cookie", SECRET)])
-    await peer.stream.aclose()
+    await peer.accept(headers=[("Set-Cookie", SECRET)])
+    peer.drop()
 
 
-@pytest.mark.parametrize("script", [polite, forbid, break_off, hang_up])
+@pytest.mark.parametrize("script", [MemoryPeer.accept, forbid, break_off, hang_up])
 async def test_secrets_are_shown_nowhere(
-    script: Callable[[Peer], Awaitable[object]],
-    nursery: trio.Nursery,
+    script: Callable[[MemoryPeer], Awaitable[object]],
+    websocket_network: MemoryNetwork,
     autojump_clock: trio.testing.MockClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Header values, passwords and the URL's query are in no repr, no error, no traceback and no log."""
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
-    async with Network(script, nursery).websocket() as ws:
+    websocket_network.serve(script)
+    async with create_websocket() as ws:
         ws.on("headerReceive", lambda headers: shown.append(repr(headers)))
         ws.on("open", lambda err, value: shown.append(repr(value)))
         ws.on("error", lambda err: shown.append(f"{err} {err!r} {err.to_dict()}"))
@@ -80,6 +80,7 @@ async def test_secrets_are_shown_nowhere(
                     shown.append(f"{error.to_dict()}")
         shown.append(f"{ws!r} {ws.statistics()!r} {ws.close_result!r} {ws.response_headers!r}")
     shown.extend(caplog.messages)
+    shown.extend(f"{peer!r} {peer.request!r}" for peer in websocket_network.peers)
 
     assert "".join(shown)
     assert [] == [text for text in shown if SECRET in text]

@@ -24,8 +24,8 @@ class HandshakeRequest:
     Source: RFC 6455 section 4.1.
     """
 
-    target: str
-    headers: Mapping[str, str] = field(repr=False)  # tokens travel there, and reprs end up in logs
+    target: str = field(repr=False)  # tokens travel in all of this, and reprs end up in logs
+    headers: Mapping[str, str] = field(repr=False)
     head: bytes = field(repr=False)
 
     @property
