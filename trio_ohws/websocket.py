@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Literal, NoReturn, Self, Unpack, cast, overload
+from typing import Any, Final, Literal, NoReturn, Protocol, Self, Unpack, cast, overload
 
 import trio
 
@@ -52,7 +52,17 @@ from trio_ohws.policy import UNRESTRICTED
 from trio_ohws.settings import Settings, WebSocketSettings, settings_of_connection
 from trio_ohws.url import WebSocketURL, parse_url
 
-__all__ = ["Statistics", "WebSocket", "create_websocket", "open_websocket"]
+__all__ = [
+    "CloseOptions",
+    "Data",
+    "Dial",
+    "RequestOptions",
+    "Statistics",
+    "WebSocket",
+    "create_websocket",
+    "frame_of",
+    "open_websocket",
+]
 
 Data = str | bytes | bytearray | memoryview
 RequestOptions = WebSocketRequestOptions | Mapping[str, Any] | None
@@ -64,6 +74,29 @@ _NOT_ENTERED: Final = (
     "(only on, once, off and subscribe work before)"
 )
 _LEFT: Final = "the socket was left: its 'async with' block has ended; create a new one"
+
+
+class _Conversation(Protocol):
+    """What `close` waits for."""
+
+    async def join(self) -> CloseResult | None:
+        """Wait for the end."""
+
+    async def aborted(self) -> None:
+        """Drop it, and wait until everything is released."""
+
+
+class _Inbox(Protocol):
+    """Where messages wait."""
+
+    async def receive(self) -> Message:
+        """Return the next one, waiting for it if need be."""
+
+    async def receive_batch(self) -> list[Message]:
+        """Return all that are ready, waiting for one if need be."""
+
+    def __anext__(self) -> Coroutine[Any, Any, Message]:
+        """As `receive`, but the end is that of an iteration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +227,7 @@ class WebSocket(trio.abc.Channel[Message]):
     def __repr__(self) -> str:
         # Without path and query, where tokens travel.
         server = f" {self._url}".removesuffix(self._url.target) if self._url else ""
-        return f"<trio_ohws.WebSocket {self.state}{server}>"
+        return f"<trio_ohws.{type(self).__name__} {self.state}{server}>"
 
     # Lifetime
 
@@ -399,13 +432,17 @@ class WebSocket(trio.abc.Channel[Message]):
             return self._send(data)
         self._check_callback(callback)
         try:
-            frame = _frame_of(data)
-            self._outbox_to_send().offer(*frame, always=True)
+            value = self._put(data)
         except BusinessError as error:
             self._replies.put(callback, error, None)
         else:
-            self._replies.put(callback, None, True)
+            self._replies.put(callback, None, value)
         return None
+
+    def _put(self, data: Data) -> bool:
+        """Queue a message, whatever the limit."""
+        frame = frame_of(data)
+        return self._outbox_to_send().offer(*frame, always=True)
 
     async def _send(self, data: Data) -> bool:
         self._steps += 1
@@ -413,7 +450,7 @@ class WebSocket(trio.abc.Channel[Message]):
             await trio.lowlevel.checkpoint_if_cancelled()
         else:
             await trio.lowlevel.checkpoint()
-        opcode, payload = _frame_of(data)
+        opcode, payload = frame_of(data)
         session = self._session
         if session is None or session.outbox is None or not session.outbox.offer(opcode, payload):
             await self._outbox_to_send().turn()
@@ -433,7 +470,7 @@ class WebSocket(trio.abc.Channel[Message]):
 
         Source: beyond OHOS.
         """
-        opcode, payload = _frame_of(data)
+        opcode, payload = frame_of(data)
         session = self._session
         if session is None or session.outbox is None or not session.outbox.offer(opcode, payload):
             self._outbox_to_send()
@@ -527,7 +564,7 @@ class WebSocket(trio.abc.Channel[Message]):
         # No look for cancellation before: to close in a cancelled scope is to drop the connection.
         return await self._see_closed(self._begin_to_close(options))
 
-    def _begin_to_close(self, options: object) -> Session:
+    def _begin_to_close(self, options: object) -> _Conversation:
         self._entered()
         checked = close_options(options)
         self._policy.check_permission()
@@ -542,14 +579,14 @@ class WebSocket(trio.abc.Channel[Message]):
             raise failure(UNKNOWN_ERROR, f"the socket is {session.state} already")
         return session
 
-    async def _see_closed(self, session: Session) -> bool:
+    async def _see_closed(self, session: _Conversation) -> bool:
         try:
             return await self._joined(session)
         except trio.Cancelled:
             await session.aborted()  # noqa: ASYNC102  # shielded, and waits for nobody
             raise
 
-    async def _joined(self, session: Session) -> bool:
+    async def _joined(self, session: _Conversation) -> bool:
         await session.join()
         return True
 
@@ -750,7 +787,7 @@ class WebSocket(trio.abc.Channel[Message]):
         """
         return MessageBatches(self._inbox)
 
-    def _inbox(self) -> BoundedQueue[Message]:
+    def _inbox(self) -> _Inbox:
         """Return where messages wait, or raise why they do not."""
         session = self._session
         if session is None:
@@ -897,7 +934,7 @@ class MessageBatches(AsyncIterator[list[Message]]):
 
     __slots__ = ("_inbox",)
 
-    def __init__(self, inbox: Callable[[], BoundedQueue[Message]]) -> None:
+    def __init__(self, inbox: Callable[[], _Inbox]) -> None:
         self._inbox = inbox
 
     async def __anext__(self) -> list[Message]:
@@ -912,7 +949,7 @@ def _never_connected() -> BusinessError:
     return failure(UNKNOWN_ERROR, "the socket was never connected")
 
 
-def _frame_of(data: Data) -> tuple[int, bytes | memoryview]:
+def frame_of(data: Data) -> tuple[int, bytes | memoryview]:
     """Return the opcode and the payload that carry `data`."""
     if isinstance(data, str):
         try:

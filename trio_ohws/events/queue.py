@@ -229,11 +229,21 @@ class BoundedQueue(Generic[T]):
     async def receive_batch(self) -> list[T]:
         """Take all items out, waiting for one if need be; see `receive`."""
         await self._ready()
+        return self.take_all()
+
+    def take_all(self) -> list[T]:
+        """Take all items out that are there."""
         batch = list(self._items)
         self._items.clear()
         self._size = 0
         self.nudge()
         return batch
+
+    def restore(self, items: list[T]) -> None:
+        """Put items back at the head, whatever the limits, and though the queue may have ended."""
+        self._items.extendleft(reversed(items))
+        self._size += sum(map(_size_of, items))
+        self._wake()
 
     def receive_nowait(self) -> T:
         """Take the next item out.
