@@ -5,6 +5,7 @@ from trio_ohws.errors import AlreadyClosed, BusinessError, ConnectionLost, EndOf
 from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders, WebSocketOpenInfo
 from trio_ohws.events.queue import QueueStatistics
 from trio_ohws.events.stream import EventStream
+from trio_ohws.nursery.endpoints import TlsInfo
 from trio_ohws.nursery.state import State
 from trio_ohws.options import (
     ClientCert,
@@ -36,6 +37,7 @@ __all__ = [
     "ResponseHeaders",
     "State",
     "Statistics",
+    "TlsInfo",
     "TlsProtocol",
     "UpgradeRefused",
     "WebSocket",

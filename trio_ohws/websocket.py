@@ -35,6 +35,7 @@ from trio_ohws.events.model import (
 from trio_ohws.events.queue import OVERFLOWS, TURN, BoundedQueue, Overflow, QueueStatistics
 from trio_ohws.events.replies import Replies, reply
 from trio_ohws.events.stream import EventStream
+from trio_ohws.nursery.endpoints import Address, TlsInfo
 from trio_ohws.nursery.lifetime import body_first
 from trio_ohws.nursery.outbox import Outbox
 from trio_ohws.nursery.session import Session, UpgradeRequest
@@ -876,6 +877,23 @@ class WebSocket(trio.abc.Channel[Message]):
     def response_headers(self) -> ResponseHeaders:
         """The headers of the server's answer; empty before it."""
         return ResponseHeaders() if self._session is None else self._session.headers
+
+    @property
+    def local_address(self) -> Address | None:
+        """Our end of the last connection: host and port, or None where the stream has no address."""
+        return None if self._session is None else self._session.endpoints.local
+
+    @property
+    def remote_address(self) -> Address | None:
+        """The other end of the last connection, a proxy's where there is one; as `local_address`."""
+        return None if self._session is None else self._session.endpoints.remote
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What TLS with the server has agreed on for the last connection, or None without TLS."""
+        if self._session is None or self._url is None or not self._url.secure:  # a proxy may speak TLS
+            return None
+        return self._session.endpoints.tls
 
     @property
     def close_result(self) -> CloseResult | None:

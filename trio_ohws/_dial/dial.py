@@ -17,7 +17,7 @@ from trio_ohws.policy import UNRESTRICTED, Policy
 from trio_ohws.proxy_server import ProxyServer
 from trio_ohws.url import WebSocketURL
 
-__all__ = ["dial"]
+__all__ = ["context_for", "dial"]
 
 logger: Final = logging.getLogger("trio_ohws")
 
@@ -58,7 +58,7 @@ async def dial(
         return await replacement(url, options, policy)
     # First what may fail without a packet sent.
     proxy = await choose_proxy(url, options)
-    context = await _context(url, options, ssl_context) if url.secure else None
+    context = await context_for(url, options, ssl_context) if url.secure else None
     stream: trio.abc.Stream
     if proxy is None:
         stream = await open_tcp(url.host, url.port, policy)
@@ -70,9 +70,10 @@ async def dial(
     return await start_tls(stream, url.host.removesuffix("."), context)
 
 
-async def _context(
+async def context_for(
     url: WebSocketURL, options: WebSocketRequestOptions, ssl_context: ssl.SSLContext | None
 ) -> ssl.SSLContext:
+    """Build what TLS to the server goes by; arguments and errors as in `dial`."""
     if ssl_context is not None:
         return ssl_context
     if options.skip_server_cert_verification:

@@ -38,6 +38,7 @@ from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders, Web
 from trio_ohws.events.queue import BoundedQueue
 from trio_ohws.nursery.bare import bare_errors
 from trio_ohws.nursery.dataplane import DataPlane
+from trio_ohws.nursery.endpoints import Endpoints, endpoints_of
 from trio_ohws.nursery.keepalive import keep_alive
 from trio_ohws.nursery.outbox import Outbox
 from trio_ohws.nursery.patience import warn_once
@@ -141,6 +142,7 @@ class Session:
             self.inbox = BoundedQueue(*settings.receive_buffer)
         self.state: State = State.CONNECTING
         self.headers: ResponseHeaders = ResponseHeaders()
+        self.endpoints: Endpoints = Endpoints()
         self.result: CloseResult | None = None
         self.ended: trio.Event = trio.Event()
 
@@ -342,7 +344,9 @@ class Session:
         self._scope.deadline = trio.current_time() + self._settings.connect_timeout
         try:
             with self._scope:
-                transport = as_transport(await dial())
+                stream = await dial()
+                self.endpoints = endpoints_of(stream)
+                transport = as_transport(stream)
                 try:
                     await self._serve(transport, task_status)
                 finally:

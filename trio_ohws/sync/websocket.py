@@ -19,6 +19,7 @@ from trio_ohws.events.model import (
     WebSocketOpenInfo,
 )
 from trio_ohws.events.queue import Overflow
+from trio_ohws.nursery.endpoints import Address, TlsInfo
 from trio_ohws.nursery.state import State
 from trio_ohws.options import WebSocketCloseOptions, WebSocketRequestOptions
 from trio_ohws.settings import WebSocketSettings
@@ -594,6 +595,21 @@ class WebSocket:
     def response_headers(self) -> ResponseHeaders:
         """The headers of the server's answer; empty before it."""
         return self._ws.response_headers
+
+    @property
+    def local_address(self) -> Address | None:
+        """Our end of the last connection: host and port, or None where the stream has no address."""
+        return self._ws.local_address
+
+    @property
+    def remote_address(self) -> Address | None:
+        """The other end of the last connection, a proxy's where there is one; as `local_address`."""
+        return self._ws.remote_address
+
+    @property
+    def tls(self) -> TlsInfo | None:
+        """What TLS with the server has agreed on for the last connection, or None without TLS."""
+        return self._ws.tls
 
     @property
     def close_result(self) -> CloseResult | None:
