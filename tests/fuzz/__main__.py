@@ -1,7 +1,7 @@
-"""Let atheris search: ``python -m tests.fuzz TARGET [OPTION OF LIBFUZZER ...]``.
+"""Let atheris search: ``python -m tests.fuzz TARGET [OPTION OF LIBFUZZER ...] [INPUT ...]``.
 
 `make fuzz` runs all targets. What an input teaches is kept in ``.fuzz/TARGET``, so that the next run goes on
-from there; what breaks a law in ``.fuzz``, by the name that libFuzzer gives it.
+from there; what breaks a law in ``.fuzz``, by a name of libFuzzer. With inputs it runs those alone.
 """
 
 import sys
@@ -13,12 +13,14 @@ with atheris.instrument_imports(include=["trio_ohws", "python_socks", "websocket
     from tests.fuzz.targets import CORPUS, TARGETS
 
 if __name__ == "__main__":
-    name, *options = sys.argv[1:]
+    program, name, *arguments = sys.argv
     target = TARGETS[name]
-    found = Path(".fuzz", name)
-    found.mkdir(parents=True, exist_ok=True)
-    defaults = ["-max_len=4096", "-timeout=10", "-rss_limit_mb=1024", f"-artifact_prefix=.fuzz/{name}-"]
+    learnt = Path(".fuzz", name)
+    learnt.mkdir(parents=True, exist_ok=True)
+    if all(argument.startswith("-") for argument in arguments):
+        arguments += [str(learnt), str(CORPUS / name)]
+    limits = ["-max_len=4096", "-timeout=10", "-rss_limit_mb=1024"]  # bytes, seconds of one input, MiB
     atheris.Setup(
-        [sys.argv[0], *defaults, *options, str(found), str(CORPUS / name)], lambda data: target(data) and None
+        [program, *limits, f"-artifact_prefix=.fuzz/{name}-", *arguments], lambda data: target(data) and None
     )
     atheris.Fuzz()
