@@ -911,6 +911,21 @@ async def test_end_says_why(nursery: trio.Nursery, failed_before: bool) -> None:
     assert caught.value is not outbox.lost()
 
 
+async def test_a_write_that_fails_on_a_broken_link_is_not_the_cause(nursery: trio.Nursery) -> None:
+    """Who is told before that the link is broken, and why, tells that to those who wait for the writer."""
+    wire, outbox = await stuck(nursery)
+    causes: list[BaseException | None] = []
+    nursery.start_soon(expect_lost, outbox.flush, causes)
+    await settle()
+    error = ConnectionLost("the link is down")
+    error.__cause__ = ConnectionResetError()
+    outbox.refuse(lambda: error)
+    wire.fail(BrokenPipeError())
+    await settle()
+
+    assert [error.__cause__] == causes
+
+
 async def test_a_cancelled_writer_wakes_nobody() -> None:
     """A parked writer that is cancelled is not woken by the next frame."""
     wire = Wire()

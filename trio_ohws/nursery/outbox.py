@@ -78,7 +78,7 @@ class Outbox:
         self._in_hand = False
         self._parked: trio.lowlevel.Task | None = None  # the writer, with nothing to do
         self._failure: BaseException | None = None
-        self._end: Callable[[], BusinessError] | None = None  # why, if it was not a write that failed
+        self._end: Callable[[], BusinessError] | None = None  # why, if no write was the first to fail
         self.refusing: bool = True  # data frames are not, or not yet, or no longer admitted
         self._line: deque[_Place] = deque()
         self._room: trio.Event | None = None  # what the reader waits for
@@ -235,9 +235,15 @@ class Outbox:
         """The connection is open: data frames are admitted."""
         self.refusing = self._failure is not None
 
-    def refuse(self) -> None:
-        """No data frame will be admitted any more: send those home who wait, and let the reader go on."""
+    def refuse(self, why: Callable[[], BusinessError] | None = None) -> None:
+        """No data frame will be admitted any more: send those home who wait, and let the reader go on.
+
+        Args:
+            why: what those who wait for bytes to be written get if that fails from now on: the link is known
+                to be broken already, and what the next write says of it is not the cause.
+        """
         self.refusing = True
+        self._end = why
         self._progress()
 
     async def wait_room(self) -> None:

@@ -316,7 +316,7 @@ class Session:
             self._become(State.CLOSING)
             self._emitter.discard()
             assert self.outbox is not None
-            self.outbox.refuse()
+            self.outbox.refuse(self.gone if ending.by == "link" else None)
             self._over.set()
 
     def _become(self, state: State) -> None:
