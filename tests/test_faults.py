@@ -7,6 +7,7 @@ follows from the first part of the conversation that does not get through (`lost
 import gc
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import pytest
@@ -14,8 +15,9 @@ import trio
 import trio.testing
 
 from tests.conversation import COMPRESSED, CONVERSATIONS, PLAIN, WE_CLOSE, Conversation, Server
-from tests.fault_stream import DELAY_S, HEAL_S, Fault, FaultStream, Way
+from tests.fault_stream import DELAY_S, HEAL_S, Fault, FaultSocket, FaultStream, Way
 from tests.journal import CONNECTED
+from tests.nursery.loopback import open_tcp_pair
 from tests.scripted_peer import CLOSE, PING, PONG, TEXT, Frame, Peer, parse_frames
 from tests.talker import Talker
 from trio_ohws import AlreadyClosed, BusinessError, ConnectionLost, EndOfMessages, WebSocket
@@ -101,8 +103,11 @@ def lost_part(conversation: Conversation, fault: Fault, way: Way, at: int) -> in
     return next((place for place, end in ends if end > at), len(conversation.parts))
 
 
-def expected(conversation: Conversation, fault: Fault, way: Way, at: int) -> Outcome:
-    """Return what must come of a fault after byte `at` of one way."""
+def expected(conversation: Conversation, fault: Fault, way: Way, at: int, *, kernel: bool = False) -> Outcome:
+    """Return what must come of a fault after byte `at` of one way.
+
+    With a kernel between us and the peer, what we said is said, however little of it the peer has read.
+    """
     close = conversation.result
     messages = len(conversation.messages)
     if fault in HARMLESS:
@@ -118,8 +123,9 @@ def expected(conversation: Conversation, fault: Fault, way: Way, at: int) -> Out
     if lost < first_close:
         down = CloseResult(1006, "The link is down", clean=False, by="link")
         return Outcome(True, told, SECONDS[fault]["open"], down, CAUSES[fault])
-    # An EOF leaves us our own way: the answer to the peer's Close is written.
-    if lost <= max(closes) and not (fault == "EOF" and lost > closes[0]):
+    # An EOF leaves us our own way.
+    answer_is_written = fault == "EOF" or (kernel and way == "up")
+    if lost <= max(closes) and not (answer_is_written and lost > closes[0]):
         broken = CloseResult(close.code, close.reason, clean=False, by=close.by)
         return Outcome(True, told, SECONDS[fault]["closing"], broken)
     seconds = SECONDS[fault]["over"] if way == "down" or fault == "partition" else 0
@@ -140,6 +146,7 @@ class Cell:
     """
 
     limit = 1000.0  # seconds; nothing may take that long
+    kernel = False
 
     def __init__(self, conversation: Conversation, fault: Fault, way: Way, at: int) -> None:
         self.conversation, self.fault, self.way, self.at = conversation, fault, way, at
@@ -189,7 +196,7 @@ class Cell:
 
     def check(self) -> None:
         """Compare what came of it with what must."""
-        outcome = expected(self.conversation, self.fault, self.way, self.at)
+        outcome = expected(self.conversation, self.fault, self.way, self.at, kernel=self.kernel)
         talker = self.talker
         told = self.conversation.messages[: outcome.messages]
         self.check_time(outcome.seconds)
@@ -208,7 +215,7 @@ class Cell:
         close = ("close", self.result.code, self.result.reason)
         assert [*CONNECTED, *error, close] == talker.journal.entries
         self.check_ends(self.result)
-        if self.result.clean:
+        if self.result.clean and (self.fault in HARMLESS or not self.kernel):
             frames, rest = parse_frames(self.server.received)
             assert (self.conversation.frames, b"") == ([one for one in frames if one != KEEPALIVE], rest)
 
@@ -348,3 +355,79 @@ async def test_every_byte(
         await run_and_check(Cell(conversation, fault, way, at))
 
         assert tasks == trio.lowlevel.current_statistics().tasks_living
+
+
+# Over TCP
+
+
+class TcpCell(Cell):
+    """One run over loopback, in real time: nothing waits but for the peer."""
+
+    limit = 30.0
+    kernel = True
+
+    def settings(self) -> Settings:
+        """Return the socket's: a timeout would be a failure here."""
+        return replace(super().settings(), connect_timeout=60, close_timeout=60, ping_interval=60)
+
+    async def dial(self, url: WebSocketURL, options: WebSocketRequestOptions) -> trio.abc.Stream:
+        """Open the connection."""
+        ours, theirs = await open_tcp_pair()
+        self.nursery.start_soon(self.server, Peer(FaultSocket(theirs, self.fault, self.way, self.at)))
+        return ours
+
+    async def settle(self) -> None:
+        """Nothing: the client's socket is the transport's, and is seen to be left by a ResourceWarning."""
+
+    def check_time(self, seconds: float) -> None:
+        """Time is real: the limit has to do."""
+
+
+RECEIVE_WINDOW = 60000  # bytes that are with the client's kernel as soon as they are sent
+
+TCP_FAULTS: list[tuple[Way, Fault]] = [
+    ("down", "EOF"),
+    ("down", "reset"),
+    ("down", "delay"),
+    ("down", "bytewise"),
+    ("up", "EOF"),
+    ("up", "reset"),
+]
+
+
+@pytest.mark.usefixtures("_nothing_is_left")
+@pytest.mark.parametrize("conversation", CONVERSATIONS, ids=str)
+@pytest.mark.parametrize(("way", "fault"), TCP_FAULTS)
+async def test_every_byte_over_tcp(conversation: Conversation, way: Way, fault: Fault) -> None:
+    """The same, where EOF is a FIN and a reset a RST."""
+    await learn(conversation)
+    for at in positions(conversation, way):
+        if fault == "reset" and at > RECEIVE_WINDOW:
+            break  # a RST drops what the client's kernel has not taken: who knows how much
+        await run_and_check(TcpCell(conversation, fault, way, at))
+
+
+class SilentCell(TcpCell):
+    """A server that says no more, over TCP, where somebody else may need the processor meanwhile."""
+
+    def settings(self) -> Settings:
+        """Return the socket's: they are short where this cell needs them."""
+        handshake = self.at < self.conversation.ends("down")[0][1]
+        return replace(
+            super().settings(),
+            connect_timeout=0.3 if handshake else 60,
+            close_timeout=0.3,
+            ping_interval=0.3,
+            ping_timeout=0.3,
+        )
+
+
+@pytest.mark.usefixtures("_nothing_is_left")
+async def test_silence_after_every_byte_over_tcp() -> None:
+    """Each timeout counts on real sockets, too."""
+    await learn(PLAIN)
+    cells = [SilentCell(PLAIN, "stall", "down", at) for at in positions(PLAIN, "down")]
+    for start in range(0, len(cells), 50):
+        async with trio.open_nursery() as nursery:
+            for cell in cells[start : start + 50]:
+                nursery.start_soon(run_and_check, cell)
