@@ -51,6 +51,8 @@ HANDED_OUT = {
     "trio_ohws.WebSocket",
     "trio_ohws.MessageBatches",
     "trio_ohws.EventStream",
+    "trio_ohws.reconnect.Connection",
+    "trio_ohws.reconnect.ReconnectingWebSocket",
     "trio_ohws.testing.HandshakeRequest",
     "trio_ohws.testing.MemoryNetwork",
     "trio_ohws.testing.MemoryPeer",

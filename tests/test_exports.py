@@ -10,10 +10,15 @@ from types import ModuleType
 import pytest
 
 import trio_ohws
+import trio_ohws.reconnect
 import trio_ohws.testing
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = {trio_ohws: DOCS / "api.md", trio_ohws.testing: DOCS / "testing.md"}
+PAGES = {
+    trio_ohws: DOCS / "api.md",
+    trio_ohws.reconnect: DOCS / "reconnecting.md",
+    trio_ohws.testing: DOCS / "testing.md",
+}
 """Each module from which users import, and the page that lists what is in it."""
 NAMES = [(module, name) for module in PAGES for name in module.__all__]
 CALLABLES = [

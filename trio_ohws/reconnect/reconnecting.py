@@ -327,7 +327,7 @@ class ReconnectingWebSocket(WebSocket):
 
     @property
     def status(self) -> Status:
-        """What the socket is doing: `Connecting`, `Connected`, `Waiting` or `Stopped`."""
+        """What the socket is doing, a `Connecting`, `Connected`, `Waiting` or `Stopped`."""
         return self._status
 
     def statuses(self) -> EventStream[Status]:

@@ -52,3 +52,4 @@ class Stopped:
 
 
 Status = Connecting | Connected | Waiting | Stopped
+"""Any of the four."""
