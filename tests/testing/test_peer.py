@@ -397,6 +397,23 @@ async def test_a_link_can_break(
         await peer.send("too late")
 
 
+async def test_nothing_can_be_sent_after_the_end(
+    websocket_network: MemoryNetwork, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """A test that has dropped the link, and forgot it, is told; a script whose client has closed is over."""
+    dropped = await start(websocket_network, nursery, Client())
+    await dropped.accept()
+    dropped.drop()
+    with pytest.raises(trio.ClosedResourceError, match="ended this connection itself"):
+        await dropped.send("forgotten")
+    closed = await start(websocket_network, nursery, Client())
+    await closed.accept()
+    await closed.close()
+
+    with pytest.raises(ClientGone, match="closed with 1000"):
+        await closed.send("too late")
+
+
 async def test_half_a_frame_can_be_all(
     websocket_network: MemoryNetwork, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
@@ -526,6 +543,25 @@ async def test_expecting_something_else_says_what_came(
     with pytest.raises(AssertionError) as raised:
         await peer.expect("hello")
     assert words == str(raised.value)
+
+
+async def test_what_a_failure_says_is_short(
+    websocket_network: MemoryNetwork, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """However much the client has sent."""
+
+    async def send() -> None:
+        async with open_websocket(URL) as ws:
+            for _ in range(100):
+                await ws.send("x" * 100_000)
+            await ws.wait_closed()
+
+    nursery.start_soon(send)
+    peer = await websocket_network.accept()
+
+    with pytest.raises(AssertionError, match=r"^'x+\.\.\.x+' is not b'y+\.\.\.y+': the client of") as raised:
+        await peer.expect(b"y" * 100_000)
+    assert len(str(raised.value)) < 10_000
 
 
 async def test_waiting_has_an_end(

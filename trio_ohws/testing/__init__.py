@@ -5,8 +5,9 @@ pytest's fixture is in ``trio_ohws.testing.fixtures``, which is not imported her
 
 from trio_ohws.testing.frames import Frame, close_frame, frame
 from trio_ohws.testing.handshake import HandshakeRequest
+from trio_ohws.testing.hearing import ClientClose
 from trio_ohws.testing.network import MemoryNetwork, open_memory_network
-from trio_ohws.testing.peer import ClientClose, ClientGone, MemoryPeer
+from trio_ohws.testing.peer import ClientGone, MemoryPeer
 from trio_ohws.testing.violation import Violation
 
 __all__ = [

@@ -37,15 +37,20 @@ class Link(trio.abc.Stream):
 
     def push(self, data: bytes) -> None:
         """Send to the client; what is pushed at once is read at once, if the client's buffer holds it."""
-        if data and not (self._eof or self._reset or self.closed):
+        if data and not (self.ended or self.closed):
             self.unread += len(data)
             self._send(data)
 
     def push_eof(self) -> None:
         """Say that nothing more will come."""
-        if not (self._eof or self._reset or self.closed):
+        if not (self.ended or self.closed):
             self._eof = True
             self._send(b"")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the peer can send no more."""
+        return self._eof or self._reset
 
     def reset(self) -> None:
         """Break the link; what is under way is lost."""

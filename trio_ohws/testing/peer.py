@@ -1,60 +1,33 @@
 """The server's part of one connection, played by a test."""
 
-import reprlib
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 import trio
 
 from trio_ohws.errors import UNKNOWN_ERROR, BusinessError, failure
 from trio_ohws.options import WebSocketRequestOptions
-from trio_ohws.testing.frames import (
-    BINARY,
-    CLOSE,
-    CONT,
-    PING,
-    PONG,
-    TEXT,
-    Frame,
-    close_frame,
-    frame,
-    parse_frames,
-)
-from trio_ohws.testing.handshake import HandshakeRequest, accepting_head, parse_request, rejecting_answer
+from trio_ohws.testing.frames import BINARY, CONT, PING, PONG, TEXT, Frame, close_frame, frame
+from trio_ohws.testing.handshake import HandshakeRequest, accepting_head, rejecting_answer
+from trio_ohws.testing.hearing import ClientClose, Hearing, short
 from trio_ohws.testing.link import Link
 from trio_ohws.testing.violation import Violation
 from trio_ohws.url import WebSocketURL
 
-__all__ = ["ClientClose", "ClientGone", "MemoryPeer"]
+__all__ = ["ClientGone", "MemoryPeer"]
 
 BUFFER_SIZE: Final = 64 * 1024
 """Bytes that may wait for the client to read them before the peer's sending waits."""
 
 _DEFLATE: Final = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-_NO_CODE: Final = 1005
-_NO_CLOSE: Final = 1006
 
 
 class ClientGone(trio.BrokenResourceError):
     """The client is not there any more: it asks for nothing, and nothing can be sent to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientClose:
-    """How the client ended the connection.
-
-    Attributes:
-        code: that of its Close frame; 1005 if that was empty, 1006 if there was none.
-        reason: the words that came with it.
-    """
-
-    code: int
-    reason: str = ""
-
-
-class MemoryPeer(AsyncIterator[str | bytes]):
+class MemoryPeer(Hearing, AsyncIterator[str | bytes]):
     """A server, as one connection of the client sees it; a `MemoryNetwork` makes it.
 
     Nothing has been decided at first: the client waits for its connection. `refuse` fails that; `accept`,
@@ -77,24 +50,10 @@ class MemoryPeer(AsyncIterator[str | bytes]):
     def __init__(
         self, link: Link, url: WebSocketURL, options: WebSocketRequestOptions, patience: float
     ) -> None:
+        super().__init__(link, f"{url.host} port {url.port}", patience)
         self.url: str = str(url)
         self.options: WebSocketRequestOptions = options
         self.dialled_at: float = trio.current_time()
-        self.request: HandshakeRequest | None = None
-        self.received: list[str | bytes] = []
-        self.frames: list[Frame] = []
-        self.closed: ClientClose | None = None
-        self.answers_pings: bool = True
-        self.answers_close: bool = True
-        self._link = link
-        link.hear, link.changed = self._hear, self._look
-        self._server = f"{url.host} port {url.port}"
-        self.patience: float = patience
-        self._changed = trio.Event()
-        self._heard = b""
-        self._upgraded = False
-        self._close_sent = False
-        self._pieces: list[Frame] = []
         self._taken = 0  # messages that were handed out
         self._frames_taken = 0
 
@@ -136,6 +95,9 @@ class MemoryPeer(AsyncIterator[str | bytes]):
         Raises:
             ClientGone: the client gave up.
             AssertionError: it sent none in time.
+
+        If cancelled:
+            The request is not lost.
         """
         self._open()
         await self._wait(lambda: self.request is not None or self.closed is not None, "request")
@@ -166,6 +128,9 @@ class MemoryPeer(AsyncIterator[str | bytes]):
         Raises:
             ClientGone: the client gave up.
             AssertionError: it sent no request in time.
+
+        If cancelled:
+            Nothing was answered.
         """
         request = await self.read_request()
         chosen = [("Sec-WebSocket-Protocol", subprotocol)] if subprotocol is not None else []
@@ -190,6 +155,9 @@ class MemoryPeer(AsyncIterator[str | bytes]):
         Raises:
             ClientGone: the client gave up.
             AssertionError: it sent no request in time.
+
+        If cancelled:
+            Nothing was answered.
         """
         request = await self.read_request()
         self._link.push(rejecting_answer(status, headers, body))
@@ -207,6 +175,7 @@ class MemoryPeer(AsyncIterator[str | bytes]):
 
         Raises:
             ClientGone: the client has left.
+            trio.ClosedResourceError: the connection was ended by `drop`, `reset` or `reject`.
             AssertionError: the client does not read: `BUFFER_SIZE` bytes wait for it, and that for too long.
 
         If cancelled:
@@ -217,9 +186,10 @@ class MemoryPeer(AsyncIterator[str | bytes]):
         await self.send_raw(frame(opcode, _deflated(payload) if compress else payload, rsv1=compress))
 
     async def send_fragments(self, *pieces: str | bytes) -> None:
-        """Send one message in as many frames as there are pieces; text if the first piece is.
+        """Send one message in as many frames as there are pieces; otherwise as `send`.
 
-        Raises and is cancelled as `send`.
+        Args:
+            pieces: at least one; the message is text if the first one is str.
         """
         opcodes = [TEXT if isinstance(pieces[0], str) else BINARY] + [CONT] * (len(pieces) - 1)
         frames = [frame(opcode, piece, fin=False) for opcode, piece in zip(opcodes, pieces, strict=True)]
@@ -227,25 +197,27 @@ class MemoryPeer(AsyncIterator[str | bytes]):
         await self.send_raw(b"".join([*frames[:-1], last]))
 
     async def send_raw(self, *chunks: bytes) -> None:
-        """Send bytes, whatever they are; the client gets each chunk in a read of its own.
+        """Send bytes, whatever they are; otherwise as `send`.
 
-        `frame` and `close_frame` make frames.
-
-        Raises and is cancelled as `send`.
+        Args:
+            chunks: the client gets each of them in a read of its own. `frame` and `close_frame` make frames.
         """
         for chunk in chunks:
             await self._wait(
                 lambda: self._link.unread < BUFFER_SIZE or self._link.closed, "sign that the client reads"
             )
-            if self._link.closed:
+            if self._link.closed or (self._link.ended and self.closed is not None):
                 raise ClientGone(self._story())
+            if self._link.ended:
+                raise trio.ClosedResourceError("the test has ended this connection itself")
             self._open()
             self._link.push(chunk)
 
     async def violate(self, violation: Violation) -> None:
-        """Break the protocol.
+        """Break the protocol; otherwise as `send`.
 
-        Raises and is cancelled as `send`.
+        Args:
+            violation: how.
         """
         await self.send_raw(violation.data)
 
@@ -258,6 +230,9 @@ class MemoryPeer(AsyncIterator[str | bytes]):
         Raises:
             ClientGone: the client has left.
             AssertionError: there was no pong in time.
+
+        If cancelled:
+            The ping may have been sent.
         """
         started, mark = trio.current_time(), len(self.frames)
         await self.send_raw(frame(PING, payload))
@@ -300,7 +275,7 @@ class MemoryPeer(AsyncIterator[str | bytes]):
         for message in messages:
             received = await self.receive()
             if received != message:
-                raise AssertionError(f"{received!r} is not {message!r}: {self._story()}")
+                raise AssertionError(f"{short(received)} is not {short(message)}: {self._story()}")
 
     async def receive_frame(self) -> Frame:
         """Return the client's next frame, whatever it is; what `receive` returns is counted apart.
@@ -342,6 +317,9 @@ class MemoryPeer(AsyncIterator[str | bytes]):
         Raises:
             ClientGone: the client has left.
             AssertionError: there was no answer in time.
+
+        If cancelled:
+            The Close frame may have been sent; then the connection ends with the client's answer.
         """
         await self.send_raw(close_frame(code, reason))
         self._close_sent = True
@@ -375,74 +353,6 @@ class MemoryPeer(AsyncIterator[str | bytes]):
     def _decide(self, refusal: BusinessError | None) -> None:
         self._link.refusal = refusal
         self._link.decided.set()
-
-    def _hear(self, data: bytes) -> None:
-        """Take in what the client wrote, and answer what asks for an answer."""
-        self._heard += data
-        if self.request is None and b"\r\n\r\n" in self._heard:
-            head, _, self._heard = self._heard.partition(b"\r\n\r\n")
-            self.request = parse_request(head)
-        if self._upgraded:
-            frames, self._heard = parse_frames(self._heard)
-            for one in frames:
-                self._hear_frame(one)
-        self._tell()
-
-    def _hear_frame(self, one: Frame) -> None:
-        self.frames.append(one)
-        if one.opcode == PING:
-            if self.answers_pings:
-                self._link.push(frame(PONG, one.payload))
-        elif one.opcode == CLOSE:
-            self._hear_close(one)
-        elif one.opcode != PONG:
-            self._pieces.append(one)
-            if one.fin:
-                self.received.append(_message(self._pieces))
-                self._pieces = []
-
-    def _hear_close(self, one: Frame) -> None:
-        code = int.from_bytes(one.payload[:2], "big") if one.payload else _NO_CODE
-        self.closed = self.closed or ClientClose(code, one.payload[2:].decode())
-        if self.answers_close and not self._close_sent:
-            self._link.push(frame(CLOSE, one.payload))
-        if self.answers_close or self._close_sent:
-            self._link.push_eof()
-
-    def _look(self) -> None:
-        if self._link.closed:
-            self.closed = self.closed or ClientClose(_NO_CLOSE)
-        self._tell()
-
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
-
-    async def _wait(self, ready: Callable[[], bool], what: str) -> None:
-        with trio.move_on_after(self.patience):
-            await trio.lowlevel.checkpoint()
-            while not ready():
-                await self._changed.wait()
-            return
-        raise AssertionError(f"no {what} for {self.patience:g} seconds: {self._story()}")
-
-    def _story(self) -> str:
-        """Say what the client did, for somebody who wonders why a test failed."""
-        sent = f"sent {reprlib.repr(self.received)}" if self.received else "sent no message"
-        if self.closed is None:
-            end = "is still there"
-        elif self.closed.code == _NO_CLOSE:
-            end = "left without a Close"
-        else:
-            end = f"closed with {self.closed.code} {self.closed.reason!r}"
-        return f"the client of {self._server} {sent}, and {end}"
-
-
-def _message(pieces: list[Frame]) -> str | bytes:
-    payload = b"".join(piece.payload for piece in pieces)
-    if pieces[0].rsv1:
-        payload = zlib.decompress(payload + b"\x00\x00\xff\xff\x03\x00", wbits=-15)
-    return payload.decode() if pieces[0].opcode == TEXT else payload
 
 
 def _deflated(payload: bytes) -> bytes:

@@ -32,7 +32,9 @@ class Switchboard:
         self.patience: float = patience
         self._nursery = nursery
         self._addresses = addresses
-        self._send, self.incoming = trio.open_memory_channel[MemoryPeer](math.inf)
+        self._send: trio.MemorySendChannel[MemoryPeer]
+        self.incoming: trio.MemoryReceiveChannel[MemoryPeer]
+        self._send, self.incoming = trio.open_memory_channel(math.inf)
 
     async def dial(
         self, url: WebSocketURL, options: WebSocketRequestOptions, policy: Policy
