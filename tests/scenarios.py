@@ -49,14 +49,14 @@ async def connect_over_memory(trial: Trial) -> None:
     """A stream that somebody else opened."""
     async with trial.socket(connects=False) as ws:
         with trial.call():
-            assert await ws.connect(URL) is True
+            await trial.connect(ws)
 
 
 async def connect(trial: Trial, url: str, options: dict[str, Any] | None = None, **settings: Any) -> None:
     """Connect by real sockets."""
     async with trial.socket(url, options, connects=False, **settings) as ws:
         with trial.call():
-            assert await ws.connect(url, options) is True
+            await trial.connect(ws, url, options)
 
 
 @scenario(real=True)
@@ -78,7 +78,7 @@ async def connect_over_tls(trial: Trial) -> None:
     authority().issue_cert("127.0.0.1").configure_cert(server)
     authority().configure_trust(client)
 
-    async def encrypt(stream: trio.abc.Stream) -> trio.abc.Stream:
+    async def encrypt(stream: trio.abc.Stream) -> trio.abc.Stream:  # noqa: ASYNC124  # others have to wait
         return trio.SSLStream(stream, server, server_side=True, https_compatible=True)
 
     await connect(trial, f"wss://127.0.0.1:{await trial.listen(encrypt)}", ssl_context=client)
@@ -144,7 +144,7 @@ async def connect_again(trial: Trial) -> None:
                     assert await ws.close() is True
             assert ws.state == "closed"
             with trial.call():
-                assert await ws.connect(URL) is True
+                await trial.connect(ws)
 
 
 # send
@@ -243,7 +243,7 @@ async def receive_slowly(trial: Trial) -> None:
     trial.pushed(*COUNT)
     async with trial.socket(receive_buffer=(1, 10)) as ws:
         while len(trial.received) < len(COUNT):
-            with trial.call():
+            with trial.call(waits=True):
                 await trio.sleep(40)
                 await trial.receive(ws)
 
