@@ -12,7 +12,7 @@ FUZZ ?= frames answer proxy address goodbye
 FUZZ_SECONDS ?= 60
 SOURCES := $(wildcard trio_ohws tests benchmarks)
 
-.PHONY: help demo test check lint types plugin-types coverage docs bench autobahn fuzz clean
+.PHONY: help demo test check lint types plugin-types coverage docs bench soak autobahn fuzz clean
 
 help:
 	@echo "make demo      the API document's example against an embedded server"
@@ -20,6 +20,7 @@ help:
 	@echo "make check     lint, formatting, types, coverage, docs"
 	@echo "make docs      the documentation, into docs/_build/html"
 	@echo "make bench     us and the peers, side by side: BENCH='--list' shows how to choose"
+	@echo "make soak      many connections and messages, for minutes: does anything grow? SOAK='--scale 0.01' is short"
 	@echo "make autobahn  Autobahn's fuzzing server, what the gate runs of it: AUTOBAHN='12 13' chooses others"
 	@echo "make fuzz      coverage-guided fuzzing of all parsers, FUZZ_SECONDS=60 each: FUZZ='frames' chooses"
 
@@ -54,6 +55,9 @@ docs: .venv/installed-docs
 
 bench: .venv/installed-bench
 	$(BIN)/python -m benchmarks $(BENCH)
+
+soak: .venv/installed-bench
+	$(BIN)/python -m benchmarks.soak $(SOAK)
 
 autobahn: .venv/installed-check
 	$(BIN)/python -m tests.autobahn.run $(AUTOBAHN)

@@ -27,7 +27,7 @@ def cores() -> tuple[int | None, int | None]:
     return (available[0], available[1]) if len(available) > 1 else (None, None)
 
 
-class _Process:
+class Program:
     """A Python process of ours that is spoken to in lines, and that ends when its standard input does."""
 
     def __init__(self, module: str, *arguments: str, core: int | None) -> None:
@@ -71,27 +71,27 @@ class _Process:
         except OSError as error:
             raise Failed("its process has ended") from error
 
-    def read_line(self) -> str:
+    def read_line(self, timeout_s: float = ANSWER_TIMEOUT_S) -> str:
         assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], ANSWER_TIMEOUT_S)[0]:
+        if not select.select([self._process.stdout], [], [], timeout_s)[0]:
             self._process.kill()
             self._process.wait()
-            raise Failed(f"no answer within {ANSWER_TIMEOUT_S} s")
+            raise Failed(f"no answer within {timeout_s} s")
         line = self._process.stdout.readline()
         if not line:
             raise Failed("its process has ended")
         return line
 
 
-class Server(_Process):
-    """The server; `port` is where it listens on loopback."""
+class Server(Program):
+    """The server; `port` is where it listens, on 127.0.0.1 and as many addresses above it as asked for."""
 
-    def __init__(self, *, core: int | None) -> None:
-        super().__init__("server", core=core)
+    def __init__(self, *, core: int | None, addresses: int = 1) -> None:
+        super().__init__("server", f"--addresses={addresses}", core=core)
         self.port = int(self.read_line())
 
 
-class Worker(_Process):
+class Worker(Program):
     """A client's process; Failed if its package is not installed."""
 
     def __init__(self, client: str, server: Server, *, core: int | None) -> None:

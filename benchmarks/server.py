@@ -26,6 +26,9 @@ from .machine import pin_to
 
 CHUNK_BYTES = 256 * 1024
 READ_BUFFER_BYTES = 256 * 1024
+BACKLOG = 1024
+HANDSHAKE_TIMEOUT_S = 60
+"""For a client with ten thousand connections, whose garbage collector takes seconds."""
 
 
 def unmasked_frame(payload: bytes, *, text: bool) -> bytes:
@@ -121,10 +124,20 @@ def route(request: picows.WSUpgradeRequest) -> picows.WSListener | None:
     return None
 
 
-async def serve() -> None:
-    """Serve on a free loopback port until standard input ends."""
-    server = await picows.ws_create_server(route, "127.0.0.1", 0, read_buffer_init_size=READ_BUFFER_BYTES)
-    print(server.sockets[0].getsockname()[1], flush=True)
+async def serve(addresses: int) -> None:
+    """Serve on a free port of 127.0.0.1, and of the addresses above it, until standard input ends."""
+    port = 0
+    for number in range(1, addresses + 1):
+        server = await picows.ws_create_server(
+            route,
+            f"127.0.0.{number}",
+            port,
+            websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
+            read_buffer_init_size=READ_BUFFER_BYTES,
+            backlog=BACKLOG,
+        )
+        port = server.sockets[0].getsockname()[1]
+    print(port, flush=True)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
     await ended.wait()
@@ -133,8 +146,10 @@ async def serve() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__.splitlines()[0])
     parser.add_argument("--core", type=int, help="the core to stay on")
-    pin_to(parser.parse_args().core)
-    uvloop.run(serve())
+    parser.add_argument("--addresses", type=int, default=1, help="how many of 127.0.0.1, 127.0.0.2, ...")
+    arguments = parser.parse_args()
+    pin_to(arguments.core)
+    uvloop.run(serve(arguments.addresses))
 
 
 if __name__ == "__main__":

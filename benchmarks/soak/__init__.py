@@ -1,0 +1,1 @@
+"""Many connections, many messages, a long time: does anything grow? `python -m benchmarks.soak --help`."""
