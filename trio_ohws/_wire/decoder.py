@@ -186,6 +186,12 @@ class Decoder:
         self._source, self._pos = source, pos
         return messages
 
+    def abandon(self) -> None:
+        """Forget what is not decoded, or no whole message yet: the connection has ended."""
+        self._source, self._tail, self._pos = b"", b"", 0
+        self._blocks.clear()
+        self._data = self._buffer = self._text = self._utf8 = self.deflate = None
+
     def _whole_frames(self, chunk: bytes, pos: int, messages: list[Message]) -> int:
         """Cut whole unfragmented frames of at most 64 KiB, the common case; return where that ended.
 

@@ -8,6 +8,7 @@ nothing for it we read, decode and deliver. What it writes goes through the same
 No exception crosses its reader but Cancelled: refusals, faults and ends are told to the owner instead.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
@@ -114,6 +115,14 @@ class DataPlane(trio.abc.Stream):
         """Open was told: decode and deliver from now on."""
         assert self._released is not None
         self._released.set()
+
+    def end(self, error: Callable[[], Exception]) -> None:
+        """Nothing more will come: wake who waits for a pong, with `error()`, and keep nothing of a message.
+
+        A program may keep its socket for long, and a server could leave a message's worth in each.
+        """
+        self.pings.end(error)
+        self._decoder.abandon()
 
     # What trio-websocket does
 
@@ -278,5 +287,6 @@ class DataPlane(trio.abc.Stream):
                 return server_frame(PING, stop.payload)
         except Violation as violation:
             self._draining = True
-            self._owner.violated(violation)
+            # It may be kept for long, and the frames of its traceback would keep what came with it.
+            self._owner.violated(violation.with_traceback(None))
         return b""

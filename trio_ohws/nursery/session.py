@@ -508,7 +508,7 @@ class Session:
         if self.inbox is not None:
             self.inbox.end(self.end_of_messages)
         if self._plane is not None:
-            self._plane.pings.end(self.gone)
+            self._plane.end(self.gone)
         if self.outbox is not None:
             self.outbox.end(self.gone)
 
