@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,9 +10,13 @@ import trio
 import trio.testing
 
 from tests.journal import CONNECTED, EVENTS, Journal
+from tests.memory_echo import echo
 from tests.reply import Reply, ignore
-from tests.scripted_peer import TEXT, URL, Network, Peer, echo, frame, polite
 from trio_ohws import BusinessError, CloseResult, EndOfMessages, State, WebSocket, create_websocket
+from trio_ohws.testing import MemoryNetwork, MemoryPeer, frame
+from trio_ohws.testing.frames import TEXT
+
+URL = "ws://example.test/chat"
 
 NOT_ENTERED = (
     "the socket is not entered: write 'async with create_websocket() as ws:' and use it inside "
@@ -100,9 +105,10 @@ def test_what_works_before_the_block() -> None:
     assert not any(value for name, value in dataclasses.asdict(ws.statistics()).items() if name != "state")
 
 
-async def test_listeners_registered_before_the_block_hear(nursery: trio.Nursery) -> None:
+async def test_listeners_registered_before_the_block_hear(websocket_network: MemoryNetwork) -> None:
     """What was registered first, ArkTS style, hears everything, an async callback included."""
-    ws = Network(echo, nursery).websocket()
+    websocket_network.serve(echo)
+    ws = create_websocket()
     heard = []
 
     async def on_message(err: None, value: str) -> None:
@@ -142,9 +148,10 @@ async def test_a_socket_is_entered_once() -> None:
         await ws.__aenter__()
 
 
-async def test_connect_after_the_block(nursery: trio.Nursery) -> None:
+async def test_connect_after_the_block(websocket_network: MemoryNetwork) -> None:
     """A socket that was left cannot connect, and says so."""
-    async with Network(polite, nursery).websocket() as ws:
+    websocket_network.serve(MemoryPeer.accept)
+    async with create_websocket() as ws:
         pass
     with pytest.raises(RuntimeError) as caught:
         await ws.connect(URL)
@@ -155,11 +162,12 @@ async def test_connect_after_the_block(nursery: trio.Nursery) -> None:
 @pytest.mark.parametrize("used", [False, True], ids=["never connected", "connected before"])
 @pytest.mark.parametrize("call", CALLS_WITH_CALLBACK.values(), ids=CALLS_WITH_CALLBACK.keys())
 async def test_callback_forms_after_the_block(
-    call: Callable[..., object], used: bool, nursery: trio.Nursery
+    call: Callable[..., object], used: bool, websocket_network: MemoryNetwork
 ) -> None:
     """A socket that was left has no task to call back from, so the callback forms raise."""
     reply = Reply()
-    async with Network(polite, nursery).websocket() as ws:
+    websocket_network.serve(MemoryPeer.accept)
+    async with create_websocket() as ws:
         if used:
             await ws.connect(URL)
             ws.send("x", ignore)
@@ -171,9 +179,12 @@ async def test_callback_forms_after_the_block(
     assert [] == reply.calls
 
 
-async def test_an_async_listener_after_the_block_is_never_left_behind(nursery: trio.Nursery) -> None:
+async def test_an_async_listener_after_the_block_is_never_left_behind(
+    websocket_network: MemoryNetwork,
+) -> None:
     """Registering a callback on a socket that was left starts nothing."""
-    async with Network(polite, nursery).websocket() as ws:
+    websocket_network.serve(MemoryPeer.accept)
+    async with create_websocket() as ws:
         pass
 
     async def listener(err: object, value: object) -> None:
@@ -186,14 +197,13 @@ async def test_an_async_listener_after_the_block_is_never_left_behind(nursery: t
     assert before == trio.lowlevel.current_statistics().tasks_living
 
 
-async def test_what_remains_after_the_block(nursery: trio.Nursery) -> None:
+async def test_what_remains_after_the_block(websocket_network: MemoryNetwork) -> None:
     """A socket that was left still tells how it went; receive hands out what had arrived, then ends."""
+    script = partial(MemoryPeer.accept, then=frame(TEXT, "last"))
 
-    async def script(peer: Peer) -> None:
-        await peer.accept(then=frame(TEXT, "last"))
-        await peer.serve_politely()
+    websocket_network.serve(script)
 
-    async with Network(script, nursery).websocket() as ws:
+    async with create_websocket() as ws:
         await ws.connect(URL)
         await trio.testing.wait_all_tasks_blocked()
     expected = CloseResult(1000, "", clean=True, by="local")
@@ -218,13 +228,13 @@ async def test_what_remains_after_the_block(nursery: trio.Nursery) -> None:
     await ws.aclose()
 
 
-async def test_connecting_while_the_block_is_being_left(nursery: trio.Nursery) -> None:
+async def test_connecting_while_the_block_is_being_left(websocket_network: MemoryNetwork) -> None:
     """A close listener that always connects again does not spoil a plain exit: its callback gets 2302999."""
-    network = Network(polite, nursery)
     told: list[str] = []
-    async with network.websocket() as ws:
+    websocket_network.serve(MemoryPeer.accept)
+    async with create_websocket() as ws:
         ws.on("close", lambda err, value: ws.connect(URL, lambda err, value: told.append(err.message)))
         await ws.connect(URL)
 
     assert ["being left" in message for message in told] == [True]
-    assert 1 == len(network.peers)
+    assert 1 == len(websocket_network.peers)

@@ -8,11 +8,14 @@ import trio
 import trio.testing
 
 from tests.journal import EVENTS
-from tests.keeper import Keeper
+from tests.memory_echo import echo
 from tests.reply import ignore
-from tests.scripted_peer import BINARY, CLOSE, TEXT, URL, Frame, Network, Peer, echo, frame, polite
 from trio_ohws import BusinessError, CloseResult, OpenResult, create_websocket
 from trio_ohws.events.model import EventName
+from trio_ohws.testing import ClientClose, MemoryNetwork, MemoryPeer, frame
+from trio_ohws.testing.frames import TEXT
+
+URL = "ws://example.test/chat"
 
 PUSHING = "a 'message' callback gets the messages: take it off, or use subscribe('message') beside it"
 
@@ -21,17 +24,17 @@ PUSHING = "a 'message' callback gets the messages: take it off, or use subscribe
 
 
 @pytest.mark.parametrize("name", EVENTS)
-async def test_on_and_off_of_every_event(name: EventName, nursery: trio.Nursery) -> None:
+async def test_on_and_off_of_every_event(name: EventName, websocket_network: MemoryNetwork) -> None:
     """A callback hears its event in each connection until it is taken off; `off` alone takes all off."""
 
-    async def script(peer: Peer) -> None:
+    async def script(peer: MemoryPeer) -> None:
         await peer.accept(then=frame(TEXT, "x"))
         if name == "error":
-            await peer.stream.aclose()
-        else:
-            await peer.serve_politely()
+            peer.drop()
 
-    async with Network(script, nursery).websocket() as ws:
+    websocket_network.serve(script)
+
+    async with create_websocket() as ws:
         told: list[str] = []
 
         def once(*arguments: object) -> None:
@@ -68,7 +71,7 @@ async def test_on_and_off_of_every_event(name: EventName, nursery: trio.Nursery)
         assert [] == await connection()
 
 
-async def test_bound_methods_are_taken_off(nursery: trio.Nursery) -> None:
+async def test_bound_methods_are_taken_off(websocket_network: MemoryNetwork) -> None:
     """`off` compares, so a bound method, which is a new object each time, is found."""
 
     class Listener:
@@ -78,7 +81,9 @@ async def test_bound_methods_are_taken_off(nursery: trio.Nursery) -> None:
         def hear(self, err: object, value: object) -> None:
             self.heard.append(value)
 
-    async with Network(polite, nursery).websocket() as ws:
+    websocket_network.serve(MemoryPeer.accept)
+
+    async with create_websocket() as ws:
         listener = Listener()
         ws.on("open", listener.hear)
         await ws.connect(URL)
@@ -137,14 +142,16 @@ def test_a_subscription_out_of_range_is_401_at_once(arguments: Any, words: str) 
     assert words in caught.value.message
 
 
-async def test_streams_yield_the_payloads(nursery: trio.Nursery) -> None:
+async def test_streams_yield_the_payloads(websocket_network: MemoryNetwork) -> None:
     """Each event's stream yields what its callbacks would get, without the err."""
 
-    async def script(peer: Peer) -> None:
-        await peer.accept([("X-Mark", "1")], then=frame(TEXT, "a"))
-        await peer.stream.aclose()
+    async def script(peer: MemoryPeer) -> None:
+        await peer.accept(headers=[("X-Mark", "1")], then=frame(TEXT, "a"))
+        peer.drop()
 
-    async with Network(script, nursery).websocket() as ws:
+    websocket_network.serve(script)
+
+    async with create_websocket() as ws:
         streams = {name: ws.subscribe(name) for name in EVENTS}
         await ws.connect(URL)
         result = await ws.wait_closed()
@@ -163,10 +170,12 @@ async def test_streams_yield_the_payloads(nursery: trio.Nursery) -> None:
         await streams["close"].receive()
 
 
-async def test_a_stream_that_may_not_lose_anything_closes(nursery: trio.Nursery) -> None:
+async def test_a_stream_that_may_not_lose_anything_closes(websocket_network: MemoryNetwork) -> None:
     """The overflow policy "close" closes the connection with 1008."""
-    keeper = Keeper(then=frame(TEXT, "1") + frame(TEXT, "2") + frame(TEXT, "3"))
-    async with Network(keeper, nursery).websocket() as ws:
+    three = frame(TEXT, "1") + frame(TEXT, "2") + frame(TEXT, "3")
+    script = partial(MemoryPeer.accept, then=three)
+    websocket_network.serve(script)
+    async with create_websocket() as ws:
         stream = ws.subscribe("message", max_items=2, overflow="close")
         await ws.connect(URL)
         result = await ws.wait_closed()
@@ -174,12 +183,13 @@ async def test_a_stream_that_may_not_lose_anything_closes(nursery: trio.Nursery)
         assert CloseResult(1008, "a subscriber is too slow", clean=True, by="local") == result
         assert ["1", "2"] == [message async for message in stream]
         assert 1 == stream.statistics().dropped
-    assert [Frame(CLOSE, b"\x03\xf0a subscriber is too slow")] == keeper.frames
+    assert ClientClose(1008, "a subscriber is too slow") == websocket_network.peers[0].closed
 
 
-async def test_a_full_stream_closes_no_connection_that_is_over(nursery: trio.Nursery) -> None:
+async def test_a_full_stream_closes_no_connection_that_is_over(websocket_network: MemoryNetwork) -> None:
     """The policy "close" has nothing to close when the event that overflows is the end itself."""
-    async with Network(polite, nursery).websocket() as ws:
+    websocket_network.serve(MemoryPeer.accept)
+    async with create_websocket() as ws:
         stream = ws.subscribe("close", max_items=1, overflow="close")
         for code in (4001, 4002):
             await ws.connect(URL)
@@ -192,16 +202,18 @@ async def test_a_full_stream_closes_no_connection_that_is_over(nursery: trio.Nur
 # Pulling
 
 
-async def test_messages_are_pulled_in_order(nursery: trio.Nursery) -> None:
+async def test_messages_are_pulled_in_order(websocket_network: MemoryNetwork) -> None:
     """receive, iteration and batches take from the same line; a batch is all that is ready."""
 
-    async def script(peer: Peer) -> None:
+    async def script(peer: MemoryPeer) -> None:
         await peer.accept(then=b"".join(frame(TEXT, str(n)) for n in range(6)))
-        await peer.receive()
-        await peer.send(frame(BINARY, b"6"))
+        await peer.expect("go on")
+        await peer.send(b"6")
         await peer.close()
 
-    async with Network(script, nursery).websocket() as ws:
+    websocket_network.serve(script)
+
+    async with create_websocket() as ws:
         await ws.connect(URL)
         await trio.testing.wait_all_tasks_blocked()
 
@@ -213,9 +225,10 @@ async def test_messages_are_pulled_in_order(nursery: trio.Nursery) -> None:
         assert [] == [message async for message in ws]
 
 
-async def test_receiving_in_push_mode_is_an_error(nursery: trio.Nursery) -> None:
+async def test_receiving_in_push_mode_is_an_error(websocket_network: MemoryNetwork) -> None:
     """While a `message` callback is registered, pulling raises with advice; without it, it works again."""
-    async with Network(echo, nursery).websocket() as ws:
+    websocket_network.serve(echo)
+    async with create_websocket() as ws:
         ws.on("message", ignore)
         await ws.connect(URL)
         for pull in (ws.receive, partial(anext, ws), partial(anext, ws.batches())):
@@ -228,9 +241,10 @@ async def test_receiving_in_push_mode_is_an_error(nursery: trio.Nursery) -> None
         assert "x" == await ws.receive()
 
 
-async def test_receiving_without_a_buffer_is_an_error(nursery: trio.Nursery) -> None:
+async def test_receiving_without_a_buffer_is_an_error(websocket_network: MemoryNetwork) -> None:
     """With `receive_buffer=None` there is nothing to pull from, and receive says so."""
-    async with Network(polite, nursery).websocket(receive_buffer=None) as ws:
+    websocket_network.serve(MemoryPeer.accept)
+    async with create_websocket(receive_buffer=None) as ws:
         await ws.connect(URL)
         with pytest.raises(RuntimeError, match="receive_buffer=None discards what nobody listens to"):
             await ws.receive()
@@ -238,9 +252,10 @@ async def test_receiving_without_a_buffer_is_an_error(nursery: trio.Nursery) -> 
         assert ws.statistics().receive_queue is None
 
 
-async def test_messages_that_nobody_listens_to_are_discarded(nursery: trio.Nursery) -> None:
+async def test_messages_that_nobody_listens_to_are_discarded(websocket_network: MemoryNetwork) -> None:
     """With `receive_buffer=None` an unheard message is gone, as in OHOS; a later listener hears the next."""
-    async with Network(echo, nursery).websocket(receive_buffer=None) as ws:
+    websocket_network.serve(echo)
+    async with create_websocket(receive_buffer=None) as ws:
         heard: list[object] = []
         await ws.connect(URL)
         await ws.send("unheard")
@@ -253,9 +268,10 @@ async def test_messages_that_nobody_listens_to_are_discarded(nursery: trio.Nurse
         assert 2 == ws.statistics().messages_received
 
 
-async def test_one_task_at_a_time_may_pull(nursery: trio.Nursery) -> None:
+async def test_one_task_at_a_time_may_pull(websocket_network: MemoryNetwork, nursery: trio.Nursery) -> None:
     """A second task that waits for a message gets BusyResourceError; the first is not disturbed."""
-    async with Network(echo, nursery).websocket() as ws:
+    websocket_network.serve(echo)
+    async with create_websocket() as ws:
         await ws.connect(URL)
         received: list[object] = []
 
@@ -273,9 +289,10 @@ async def test_one_task_at_a_time_may_pull(nursery: trio.Nursery) -> None:
         assert ["x"] == received
 
 
-async def test_receive_before_and_while_connecting(nursery: trio.Nursery) -> None:
+async def test_receive_before_and_while_connecting(websocket_network: MemoryNetwork) -> None:
     """Before any connect receive raises 2302999; while connecting it waits for the first message."""
-    async with Network(echo, nursery).websocket() as ws:
+    websocket_network.serve(echo)
+    async with create_websocket() as ws:
         with pytest.raises(BusinessError, match="never connected") as caught:
             await ws.receive()
         assert 2302999 == caught.value.code
@@ -284,7 +301,7 @@ async def test_receive_before_and_while_connecting(nursery: trio.Nursery) -> Non
         assert "first" == await ws.receive()
 
 
-async def test_the_socket_is_a_channel(nursery: trio.Nursery) -> None:
+async def test_the_socket_is_a_channel(websocket_network: MemoryNetwork) -> None:
     """Code that is written for a `trio.abc.Channel` works with a socket."""
 
     async def converse(channel: trio.abc.Channel[str | bytes]) -> list[str | bytes]:
@@ -296,7 +313,9 @@ async def test_the_socket_is_a_channel(nursery: trio.Nursery) -> None:
             await channel.aclose()
         return received
 
-    async with Network(echo, nursery).websocket() as ws:
+    websocket_network.serve(echo)
+
+    async with create_websocket() as ws:
         await ws.connect(URL)
 
         assert ["a", b"b"] == await converse(ws)
