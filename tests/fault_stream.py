@@ -84,7 +84,9 @@ class FaultStream(trio.abc.Stream):
         await self.stream.aclose()
 
     async def _pass(self, way: Way) -> None:
-        await trio.sleep_until(self._open_at[way])
+        await trio.lowlevel.checkpoint()
+        if self._open_at[way] > trio.current_time():
+            await trio.sleep_until(self._open_at[way])
         if way in self._broken:
             raise trio.BrokenResourceError(f"{self.fault}, {way}")
 

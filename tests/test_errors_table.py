@@ -275,6 +275,13 @@ async def hang_up_in_the_head(peer: Peer) -> None:
     await peer.stream.aclose()
 
 
+async def end_lines_with_lf(peer: Peer) -> None:
+    """A server that knows no CR, and so never ends its head."""
+    await peer.read_request()
+    await peer.send(peer.answer().replace(b"\r", b""))
+    await trio.sleep_forever()
+
+
 async def never_end_the_head(peer: Peer) -> None:
     """A server whose answer has no end."""
     await peer.read_request()
@@ -322,6 +329,7 @@ REFUSED: dict[str, Refused] = {
     "bad header of 403": Refused(
         answers("HTTP/1.1 403 No", " folded: x"), "403", "a header line is malformed"
     ),
+    "LF": Refused(end_lines_with_lf, "0", "a line of the response head ends with LF, not with CR LF"),
     "endless head": Refused(never_end_the_head, "0", "the response head is over 65536 bytes"),
     "endless interim": Refused(never_end_the_interim_answers, "0", "the response head is over 65536 bytes"),
     "200": Refused(answers("HTTP/1.1 200 OK", body=b"<html>"), "200", "server answered 200 OK"),

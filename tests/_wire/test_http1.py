@@ -183,7 +183,6 @@ def test_garbage_behind_an_interim_response() -> None:
         b"HTTP/1.1 200 O\x7fK",
         b"HTTP/1.1 200 O\x1bK",
         b"HTTP/1.1 200 OK\r",
-        b"HTTP/1.1 200 OK\nX: y",
         "HTTP/1.1 20\N{SUPERSCRIPT TWO} OK".encode("latin-1"),
     ],
 )
@@ -212,20 +211,55 @@ def test_status_lines_that_are_refused(line: bytes) -> None:
         b"X: a\x7f",
         b"X: a\rb",
         b"X: y\r",
-        b"X: a\nY: b",
-        b"X: y\n",
-        b"\nX: y",
         b"A: b\r\n c",
         b"A: b\r\n\tc: d",
         b"A: b\r\n \r\nC: d",
     ],
 )
 def test_header_lines_that_are_refused(line: bytes) -> None:
-    """Blanks before the colon, folded lines, bare CR and LF and control characters are refused, by status."""
+    """Blanks before the colon, folded lines, bare CR and control characters are refused, by status."""
     data = b"HTTP/1.1 403 Forbidden\r\nServer: x\r\n" + line + b"\r\n\r\n"
 
     assert ("a header line is malformed", 403) == refusal(data)
     assert ("a header line is malformed", 403) == refusal(*bytewise(data))
+
+
+@pytest.mark.parametrize(
+    ("begins", "status"),
+    [
+        (b"HTTP/1.1 101 Switching Protocols\n", 0),
+        (b"HTTP/1.1 200 OK\r\nServer: x\n", 200),
+        (b"HTTP/1.1 200 OK\r\nX: y\r\nA: b\n", 200),
+        (b"HTTP/1.1 200 OK\r\n\n", 200),
+        (b"HTTP/1.1 2x0 OK\r\nServer: x\n", 0),
+        (b"HTTP/1.1 200 OK\r\nX : y\r\nA: b\n", 200),
+        (b"HTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 403 Forbidden\r\nServer: x\n", 403),
+    ],
+)
+@pytest.mark.parametrize("rest", [b"", b"Upgrade: websocket\n\n", b"X: y\r\n\r\n"])
+def test_a_bare_line_feed_is_refused_at_once(begins: bytes, status: int, rest: bytes) -> None:
+    """Who ends lines so never sends the end that we wait for: its first one is refused, however cut."""
+    expected = ("a line of the response head ends with LF, not with CR LF", status)
+    assert parse(begins[:-1])[0] is None
+    assert expected == refusal(begins + rest)
+    assert expected == refusal(*bytewise(begins + rest))
+    for cut in range(len(begins)):
+        assert expected == refusal(begins[:cut], begins[cut:]), cut
+
+
+def test_a_line_feed_of_its_own_behind_the_head() -> None:
+    """What follows a head is no business of the parser."""
+    assert (SWITCHED, b"\n\n") == parse(SWITCHING + b"\n\n")
+
+
+@pytest.mark.parametrize("size", [HEAD_LIMIT - 1, HEAD_LIMIT])
+def test_the_limit_comes_before_a_later_line_feed(size: int) -> None:
+    """The first fault is the one that counts, however the bytes come: the limit, or a line feed below it."""
+    data = b"HTTP/1.1 200 OK\r\nX: ".ljust(size, b"x") + b"\n"
+    expected = refusal(data[:size], data[size:])
+    assert (200 if size < HEAD_LIMIT else 0) == expected[1]
+
+    assert expected == refusal(data) == refusal(data + b"\r\n\r\n")
 
 
 def test_a_malformed_interim_response() -> None:

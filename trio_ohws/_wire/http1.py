@@ -7,6 +7,7 @@ __all__ = ["HEAD_LIMIT", "HeadParser", "MalformedHead", "ResponseHead"]
 
 HEAD_LIMIT: Final = 65536  # bytes, of the interim responses too
 
+_bare_line_feed = re.compile(rb"(?<!\r)\n").search
 _status_line = re.compile(rb"HTTP/(\d)\.(\d) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?").fullmatch
 # `*+` gives nothing back: a line of blanks with a fault at its end is judged in linear time.
 _field = re.compile(
@@ -58,6 +59,7 @@ class HeadParser:
             if not self._buffer.startswith(b"HTTP/"[: len(self._buffer)]):
                 raise MalformedHead("the answer is not HTTP")
             end = self._buffer.find(b"\r\n\r\n", searched)
+            self._refuse_bare_line_feed(searched, end if end >= 0 else len(self._buffer))
             if self._skipped + (len(self._buffer) if end < 0 else end + 4) > HEAD_LIMIT:
                 raise MalformedHead(f"the response head is over {HEAD_LIMIT} bytes")
             if end < 0:
@@ -68,6 +70,14 @@ class HeadParser:
             searched = 0
             if head.status >= 200 or head.status == 101:
                 return head
+
+    def _refuse_bare_line_feed(self, start: int, end: int) -> None:
+        """Refuse it as soon as it is there: who ends lines so never sends the end that is waited for."""
+        if found := _bare_line_feed(self._buffer, start, min(end, HEAD_LIMIT - self._skipped)):
+            first, crlf, _ = bytes(self._buffer[: found.start()]).partition(b"\r\n")
+            match = _status_line(first) if crlf else None
+            status = int(match[3]) if match else 0
+            raise MalformedHead("a line of the response head ends with LF, not with CR LF", status)
 
 
 def _parse(head: bytes) -> ResponseHead:
