@@ -28,7 +28,7 @@ autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "inherited-members": False, "show-inheritance": True}
 napoleon_google_docstring = True
 napoleon_use_rtype = False  # "Returns:" is prose; signatures have the types
-napoleon_custom_sections = ["If cancelled", "Source"]
+napoleon_custom_sections = ["If cancelled", "If interrupted", "Source"]
 
 # The documentation is built without a network, so other projects' names have no page to point to.
 BUILTINS = "str|bytes|bytearray|memoryview|int|float|bool|None|object|dict|list|tuple|set|frozenset|type"
@@ -53,6 +53,9 @@ HANDED_OUT = {
     "trio_ohws.EventStream",
     "trio_ohws.reconnect.Connection",
     "trio_ohws.reconnect.ReconnectingWebSocket",
+    "trio_ohws.sync.EventStream",
+    "trio_ohws.sync.MessageBatches",
+    "trio_ohws.sync.WebSocket",
     "trio_ohws.testing.HandshakeRequest",
     "trio_ohws.testing.MemoryNetwork",
     "trio_ohws.testing.MemoryPeer",

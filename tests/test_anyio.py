@@ -21,7 +21,8 @@ from tests.echo_server import echo_server
 from tests.keeper import NORMAL, Keeper
 from tests.scripted_peer import BINARY, TEXT, URL, Network, Peer, echo, frame
 from trio_ohws import BusinessError, CloseResult, TlsProtocol, WebSocket
-from trio_ohws.anyio import ByteStreamTransport, WebSocketStream, open_websocket, open_websocket_over
+from trio_ohws.anyio import WebSocketStream, open_websocket, open_websocket_over
+from trio_ohws.anyio.transport import ByteStreamTransport
 
 Script = Callable[[Peer], Awaitable[Any]]
 Stream = anyio.abc.ObjectStream[str | bytes]

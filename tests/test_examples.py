@@ -13,7 +13,15 @@ SHOWN = [path for path in EXAMPLES if HEADING in path.read_text(encoding="utf-8"
 
 def test_there_are_examples() -> None:
     """The examples are where they are looked for."""
-    assert {"memory_network", "policy", "proxies", "tls"} <= {path.stem for path in SHOWN}
+    assert {
+        "anyio_stream",
+        "blocking",
+        "blocking_callbacks",
+        "memory_network",
+        "policy",
+        "proxies",
+        "tls",
+    } <= {path.stem for path in SHOWN}
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.stem)

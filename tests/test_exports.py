@@ -10,13 +10,17 @@ from types import ModuleType
 import pytest
 
 import trio_ohws
+import trio_ohws.anyio
 import trio_ohws.reconnect
+import trio_ohws.sync
 import trio_ohws.testing
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {
     trio_ohws: DOCS / "api.md",
+    trio_ohws.anyio: DOCS / "anyio.md",
     trio_ohws.reconnect: DOCS / "reconnecting.md",
+    trio_ohws.sync: DOCS / "blocking.md",
     trio_ohws.testing: DOCS / "testing.md",
 }
 """Each module from which users import, and the page that lists what is in it."""

@@ -880,7 +880,7 @@ class WebSocket(trio.abc.Channel[Message]):
 
     @property
     def local_address(self) -> Address | None:
-        """Our end of the last connection: host and port, or None where the stream has no address."""
+        """Host and port of our end of the last connection, or None where the stream has no address."""
         return None if self._session is None else self._session.endpoints.local
 
     @property

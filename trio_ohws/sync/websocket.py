@@ -598,7 +598,7 @@ class WebSocket:
 
     @property
     def local_address(self) -> Address | None:
-        """Our end of the last connection: host and port, or None where the stream has no address."""
+        """Host and port of our end of the last connection, or None where the stream has no address."""
         return self._ws.local_address
 
     @property
