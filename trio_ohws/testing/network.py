@@ -85,6 +85,9 @@ class MemoryNetwork:
 
         Raises:
             AssertionError: there was none in time.
+
+        If cancelled:
+            No attempt is lost.
         """
         with trio.move_on_after(self.patience):
             while True:
@@ -101,10 +104,23 @@ class MemoryNetwork:
         compression: bool = False,
         then: bytes = b"",
     ) -> MemoryPeer:
-        """Wait for the next attempt to connect, and accept it: see `MemoryPeer.accept`.
+        """Wait for the next attempt to connect, and accept it: `next_peer`, then `MemoryPeer.accept`.
+
+        Args:
+            subprotocol: see there, and so with the others.
+            headers: of the answer.
+            compression: whether to agree on it.
+            then: bytes behind the answer.
 
         Returns:
             The peer; its `request` is what the client asked for.
+
+        Raises:
+            AssertionError: nobody connected, or sent a request, in time.
+            ClientGone: the client gave up meanwhile.
+
+        If cancelled:
+            An attempt that was there already stays undecided, and is not waited for again.
         """
         peer = await self.next_peer()
         await peer.accept(subprotocol=subprotocol, headers=headers, compression=compression, then=then)
@@ -113,11 +129,18 @@ class MemoryNetwork:
     async def reject(
         self, status: int = 403, *, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
     ) -> HandshakeRequest:
-        """Wait for the next attempt to connect, and reject its request: see `MemoryPeer.reject`."""
+        """Wait for the next attempt to connect, and reject its request: see `MemoryPeer.reject`.
+
+        Returns:
+            The request. What is raised, and what happens if cancelled, is as in `accept`.
+        """
         peer = await self.next_peer()
         return await peer.reject(status, headers=headers, body=body)
 
     async def refuse(self, why: str | None = None) -> None:
-        """Wait for the next attempt to connect, and refuse it: see `MemoryPeer.refuse`."""
+        """Wait for the next attempt to connect, and refuse it: see `MemoryPeer.refuse`.
+
+        Raises and is cancelled as `next_peer`.
+        """
         peer = await self.next_peer()
         peer.refuse(why)
