@@ -21,7 +21,7 @@ help:
 	@echo "make docs      the documentation, into docs/_build/html"
 	@echo "make bench     us and the peers, side by side: BENCH='--list' shows how to choose"
 	@echo "make soak      many connections and messages, for minutes: does anything grow? SOAK='--scale 0.01' is short"
-	@echo "make autobahn  Autobahn's fuzzing server, what the gate runs of it: AUTOBAHN='12 13' chooses others"
+	@echo "make autobahn  Autobahn's fuzzing server, what the gate runs of it: AUTOBAHN='--publish all' runs all"
 	@echo "make fuzz      coverage-guided fuzzing of all parsers, FUZZ_SECONDS=60 each: FUZZ='frames' chooses"
 
 demo: .venv/installed

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Self
 
 ACCEPTED = {"OK", "INFORMATIONAL"}
+VERDICTS = ("OK", "informational", "non-strict", "unimplemented", "failed")
+"""What may become of a case, all in all; the columns of the published table."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Report:
             for case, result in sorted(self.results.items(), key=lambda item: _by_number(item[0]))
             if not {result["behavior"], result["behaviorClose"]} <= ACCEPTED
         ]
+
+    def verdict(self, case: str) -> str:
+        """What became of a case: of what Autobahn says of its frames, and of its end, the worse."""
+        said = {self.results[case]["behavior"], self.results[case]["behaviorClose"]}
+        named = [verdict for verdict in VERDICTS[:-1] if verdict.upper() in said]
+        return named[-1] if said <= {verdict.upper() for verdict in VERDICTS[:-1]} else "failed"
 
     def count(self, field: str = "behavior") -> Counter[str]:
         """How often each verdict was given, in `behavior` or in `behaviorClose`."""

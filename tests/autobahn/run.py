@@ -1,9 +1,10 @@
 """Run Autobahn's fuzzing server, let the testee meet every case, and judge the report.
 
 `python -m tests.autobahn.run [GROUP ...]`: what the gate runs unless told otherwise. A group is "9",
-"12.1", or one case, "12.1.3".
+"12.1", one case, "12.1.3", or "all".
 """
 
+import argparse
 import json
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import trio
 
 from tests.autobahn import testee
 from tests.autobahn.report import Report
+from tests.autobahn.table import GROUPS, publish
 from tests.peers import PEERS
 
 PYTHON = PEERS / "autobahn" / "bin" / "python"
@@ -69,24 +71,25 @@ async def fuzzing_server(groups: Sequence[str], folder: Path) -> AsyncGenerator[
             await process.wait()
 
 
-async def run(groups: Sequence[str] = GATE) -> Report:
-    """Run the cases of `groups` one after another.
+async def run(groups: Sequence[str] = GATE, folder: Path | None = None) -> Report:
+    """Run the cases of `groups` one after another; what the server writes stays in `folder`, if there is one.
 
     Raises:
         trio.TooSlowError: A case did not end within `CASE_TIMEOUT`.
         RuntimeError: The report does not cover every case.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        async with fuzzing_server(groups, folder) as url:
+    if folder is None:
+        with tempfile.TemporaryDirectory() as name:
+            return await run(groups, Path(name))
+    async with fuzzing_server(groups, folder) as url:
+        with trio.fail_after(CASE_TIMEOUT):
+            total = await testee.count_cases(url)
+        for case in range(1, total + 1):
             with trio.fail_after(CASE_TIMEOUT):
-                total = await testee.count_cases(url)
-            for case in range(1, total + 1):
-                with trio.fail_after(CASE_TIMEOUT):
-                    await testee.run_case(url, case)
-            with trio.fail_after(CASE_TIMEOUT):
-                await testee.update_reports(url)
-        report = Report.read(folder / "reports", testee.AGENT)
+                await testee.run_case(url, case)
+        with trio.fail_after(CASE_TIMEOUT):
+            await testee.update_reports(url)
+    report = Report.read(folder / "reports", testee.AGENT)
     if not 0 < len(report.results) == total:
         raise RuntimeError(f"{total} cases were run, {len(report.results)} reported")
     return report
@@ -94,11 +97,20 @@ async def run(groups: Sequence[str] = GATE) -> Report:
 
 def main() -> None:
     """Print the counts and the complaints; status 1 if there is any."""
+    parser = argparse.ArgumentParser(prog="python -m tests.autobahn.run")
+    parser.add_argument("groups", nargs="*", metavar="GROUP")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the server's reports there")
+    parser.add_argument("--publish", action="store_true", help="write whole groups into docs/autobahn.md")
+    options = parser.parse_args()
     if not PYTHON.exists():
         sys.exit("Autobahn is not installed: run tests/autobahn/install.sh")
-    groups = sys.argv[1:] or GATE
-    report = trio.run(run, groups)
+    groups = tuple(GROUPS) if options.groups == ["all"] else options.groups or GATE
+    if options.keep is not None:
+        options.keep.mkdir(parents=True, exist_ok=True)
+    report = trio.run(run, groups, options.keep and options.keep.resolve())
     print(report)
+    if options.publish:
+        publish(report)
     sys.exit(1 if report.complaints else 0)
 
 
