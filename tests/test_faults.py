@@ -6,7 +6,8 @@ follows from the first part of the conversation that does not get through (`lost
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -16,9 +17,9 @@ import trio.testing
 
 from tests.conversation import COMPRESSED, CONVERSATIONS, PLAIN, WE_CLOSE, Conversation, Server
 from tests.fault_stream import DELAY_S, HEAL_S, Fault, FaultSocket, FaultStream, Way
-from tests.journal import CONNECTED
+from tests.journal import CONNECTED, Journal
 from tests.nursery.loopback import open_tcp_pair
-from tests.scripted_peer import CLOSE, PING, PONG, TEXT, Frame, Peer, parse_frames
+from tests.scripted_peer import CLOSE, PING, PONG, TEXT, URL, Frame, Peer, close_frame, frame, parse_frames
 from tests.talker import Talker
 from trio_ohws import AlreadyClosed, BusinessError, ConnectionLost, EndOfMessages, WebSocket
 from trio_ohws.events.model import CloseResult
@@ -134,6 +135,14 @@ def expected(conversation: Conversation, fault: Fault, way: Way, at: int, *, ker
 
 # A cell
 
+SETTINGS = Settings(
+    connect_timeout=CONNECT_S,
+    close_timeout=CLOSE_S,
+    ping_interval=PING_S,
+    ping_timeout=PONG_S,
+    send_buffer=1,  # who sends, waits until the message before is written
+)
+
 
 class Cell:
     """One run over memory, in virtual time.
@@ -157,14 +166,7 @@ class Cell:
 
     def settings(self) -> Settings:
         """Return the socket's."""
-        return Settings(
-            connect_timeout=CONNECT_S,
-            close_timeout=CLOSE_S,
-            ping_interval=PING_S,
-            ping_timeout=PONG_S,
-            send_buffer=1,  # who sends, waits until the message before is written
-            compression="deflate" if self.conversation.deflate else None,
-        )
+        return replace(SETTINGS, compression="deflate" if self.conversation.deflate else None)
 
     async def run(self) -> None:
         """Run it."""
@@ -355,6 +357,102 @@ async def test_every_byte(
         await run_and_check(Cell(conversation, fault, way, at))
 
         assert tasks == trio.lowlevel.current_statistics().tasks_living
+
+
+# Two short conversations: a refusal, and a violation
+
+
+class Told(NamedTuple):
+    """What came of a short one."""
+
+    events: list[tuple[object, ...]]
+    result: CloseResult | None
+    seconds: float
+
+
+async def tell(say: Callable[[Peer], bytes], fault: Fault, way: Way, at: int) -> Told:
+    """Connect to a server that says something, and waits for a frame, and for the client's EOF."""
+
+    async def script(peer: Peer) -> None:
+        try:
+            await peer.read_request()
+            await peer.send(say(peer))
+            await peer.receive()
+        except (AssertionError, trio.BrokenResourceError):
+            pass  # the client has gone, in the middle of something
+        await peer.stream.aclose()
+
+    async def dial(url: WebSocketURL, options: WebSocketRequestOptions) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        ours, theirs = trio.testing.memory_stream_pair()
+        nursery.start_soon(script, Peer(theirs))
+        return FaultStream(ours, fault, way, at)
+
+    begun = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        with trio.fail_after(Cell.limit):
+            async with WebSocket(SETTINGS, dial=dial) as ws:
+                journal = Journal(ws, but=("message", "dataEnd"))
+                with suppress(BusinessError):
+                    await ws.connect(URL)
+                    await ws.wait_closed()
+                seconds = trio.current_time() - begun
+        nursery.cancel_scope.cancel()
+    return Told(journal.entries, ws.close_result, seconds)
+
+
+FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\n"
+
+
+@pytest.mark.parametrize("fault", FAULTS["down"])
+async def test_every_byte_of_a_refusal(fault: Fault, autojump_clock: trio.testing.MockClock) -> None:
+    """Once the head is whole the status is told, at once; before, there is none."""
+    for at in range(len(FORBIDDEN) + 3):
+        told = await tell(lambda _: FORBIDDEN + b"no!", fault, "down", at)
+        whole = at >= len(FORBIDDEN)
+        status = "403" if whole or fault in HARMLESS else "0"
+        seconds = 0.0 if whole else HARMLESS.get(fault, SECONDS.get(fault, {}).get("handshake", 0))
+
+        assert Told([("error", 200, status)], None, seconds) == told, at
+
+
+VIOLATION = frame(3)  # of which the first two bytes, all that it has, say enough
+VIOLATED = CloseResult(1002, "reserved opcode 0x3", clean=False, by="local")
+DRAIN_S = 1.0  # for our Close to be written, and for the peer's EOF
+VIOLATED_S: dict[Fault, float] = {
+    "EOF": 0,
+    "reset": 0,
+    "broken pipe": LAST_WORDS_S,
+    "stall": DRAIN_S,
+    "partition": DRAIN_S,
+    "delay": DRAIN_S,
+    "healing partition": DRAIN_S,
+    "bytewise": 0,
+}
+
+
+@pytest.mark.parametrize(("way", "fault"), [(way, fault) for way in FAULTS for fault in FAULTS[way]])
+async def test_every_byte_of_a_violation(
+    way: Way, fault: Fault, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Before it, as ever; from its last byte on the violation is the reason, however our Close fares."""
+    await learn(PLAIN)
+    request, head = PLAIN.sizes[:2]
+    closing = len(close_frame(VIOLATED.code, VIOLATED.reason)) + 4
+    first, last = (head, head + len(VIOLATION)) if way == "down" else (request + 1, request + closing)
+    for at in range(first, last + 1):
+        told = await tell(lambda peer: peer.answer() + VIOLATION, fault, way, at)
+        seconds, result = VIOLATED_S[fault], VIOLATED
+        if way == "down" and at < last:
+            seconds = HARMLESS.get(fault, 0)
+            if fault not in HARMLESS:
+                seconds = SECONDS[fault]["open"]
+                result = CloseResult(1006, "The link is down", clean=False, by="link")
+        elif way == "up" and at == last and fault in ("broken pipe", "stall", "delay"):
+            seconds = 0  # nothing is left to be written
+        ends = [("error", 200, "0"), ("close", result.code, result.reason)]
+
+        assert Told([*CONNECTED, *ends], result, seconds) == told, at
 
 
 # Over TCP
