@@ -51,7 +51,7 @@ async def best_of_three(measure: Callable[[], Awaitable[float]], what: str) -> N
 
 
 class Clocked(Hose):
-    """As `Hose`, and notes when the first pong is written."""
+    """As `Hose`, and notes when a pong is written."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         super().__init__(pieces)

@@ -1,4 +1,4 @@
-"""The soak's command line: each soak in a process of its own, twice, and all figures in one table."""
+"""The soak's command line: each soak in a process of its own, some twice, and a table of each."""
 
 from __future__ import annotations
 
@@ -78,7 +78,6 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     asked = arguments()
     raise_file_limit()
-    lines = []
     failed = False
     with ExitStack() as servers:
         server = servers.enter_context(Server(core=None, addresses=ADDRESSES))
@@ -96,10 +95,8 @@ def main() -> int:
                 traced = soak(name, *common, f"--scale={asked.scale * TRACED[name]}", TRACED_FLAG)
                 figures += [figure for figure in traced if "tracemalloc" in figure.name or figure.failed]
             failed |= any(figure.failed for figure in figures)
-            lines += [
-                [name, one.name, f"{number(one.value)} {one.unit}".strip(), one.verdict] for one in figures
-            ]
-    print(markdown(["soak", "figure", "value", "verdict"], lines))
+            lines = [[one.name, f"{number(one.value)} {one.unit}".strip(), one.verdict] for one in figures]
+            print(markdown([name, "value", "verdict"], lines), end="\n\n", flush=True)
     return int(failed)
 
 
