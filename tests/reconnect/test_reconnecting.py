@@ -11,9 +11,9 @@ from trio.testing import MockClock
 from tests.checkpoints import Canceller, at_every_step, cancelled_after
 from tests.journal import CONNECTED, Journal
 from tests.keeper import Keeper
-from tests.reconnect.servers import Servers, answers, goodbye, mute, sends, texts
+from tests.reconnect.servers import WHOLE, Servers, answers, goodbye, mute, sends, texts
 from tests.reply import Reply
-from tests.scripted_peer import CLOSE, TEXT, URL, Frame, Peer, frame, polite
+from tests.scripted_peer import CLOSE, TEXT, URL, Frame, Peer, close_frame, frame, polite
 from trio_ohws import AlreadyClosed, BusinessError, ConnectionLost, EndOfMessages, UpgradeRefused, WebSocket
 from trio_ohws.reconnect import (
     Backoff,
@@ -26,6 +26,7 @@ from trio_ohws.reconnect import (
     Waiting,
     open_reconnecting,
 )
+from trio_ohws.testing import MemoryNetwork
 
 REFUSAL = ConnectionRefusedError("not compared")
 
@@ -508,6 +509,25 @@ async def test_on_connected_comes_first(nursery: trio.Nursery, autojump_clock: M
     assert [["login 1", "first"], ["login 2", "second"]] == frames
 
 
+async def test_many_unread_messages(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """They come in order, and others have their turn meanwhile."""
+    numbers = [str(n) for n in range(200)]
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with Servers(nursery, sends(*numbers), None).socket() as ws, trio.open_nursery() as tasks:
+        await trio.sleep(0.5)
+        tasks.start_soon(count)
+        assert numbers == [await ws.receive() for _ in numbers]
+        assert 2 <= turns <= 4
+        tasks.cancel_scope.cancel()
+
+
 async def test_what_was_unread_is_not_what_on_connected_receives(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
@@ -685,7 +705,26 @@ async def test_a_sender_who_waits_survives_the_connection(
             senders.start_soon(ws.send, letter * 20)
             await trio.testing.wait_all_tasks_blocked()
         servers.taps[0].reset()
-    assert {"a", "b", "c"} == {text[0] for text in texts(keeper.frames)}
+    assert ["a", "b", "c"] == [text[0] for text in texts(keeper.frames)]
+
+
+async def test_sending_in_the_moment_of_the_end(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """A `close` listener hears of it before anybody else does; what it sends is for the next connection."""
+    keeper = Keeper()
+    reply = Reply()
+
+    def on_close(err: None, value: object) -> None:
+        ws.send_nowait("a")
+        ws.send("b", reply)
+
+    async with Servers(nursery, sends(), keeper).socket() as ws:
+        ws.once("close", on_close)
+        await ws.wait_connected()
+        await trio.sleep(0.5)
+        await ws.wait_connected()
+        ws.send("c", reply)
+    assert ["a", "b", "c"] == texts(keeper.frames)
+    assert [(None, True)] * 2 == reply.calls
 
 
 async def test_drop(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
@@ -964,6 +1003,62 @@ async def test_closing_within_on_connected(nursery: trio.Nursery, autojump_clock
     assert [0] == servers.dialled
 
 
+async def test_closing_while_the_peer_closes(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """It joins the end that is under way, and is the last."""
+
+    async def slow(peer: Peer) -> None:
+        await peer.accept(then=close_frame(1012))
+        await peer.receive()
+        await trio.sleep(5)
+        await peer.stream.aclose()
+
+    servers = Servers(nursery, slow)
+    async with servers.socket() as ws:
+        await trio.sleep(1)
+        assert "closing" == ws.state
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(ws.aclose)
+            tasks.start_soon(ws.aclose)
+        assert 5 == trio.current_time()
+        assert (1012, "peer") == ((result := await ws.wait_closed()).code, result.by)
+        with pytest.raises(ConnectionLost, match="1012"):
+            await ws.receive()
+    assert [0] == servers.dialled
+
+
+async def test_closing_in_a_cancelled_scope(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """Before anything began, too, that is the end of it."""
+    async with Servers(nursery, polite).socket() as ws:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await ws.aclose()
+        assert scope.cancelled_caught
+        assert "local" == (await ws.wait_closed()).by
+
+
+async def test_a_cancelled_body_can_still_close(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """It says its own last word; and is told that there is nothing to wait for."""
+    keeper = Keeper()
+    servers = Servers(nursery, keeper)
+
+    async def on_connected(connection: Connection) -> None:
+        await trio.sleep_forever()
+
+    with trio.move_on_after(5):
+        async with servers.socket({"on_connected": on_connected}) as ws:
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    with pytest.raises(AlreadyClosed, match="being left"):
+                        await ws.wait_connected()
+                    assert await ws.close({"code": 3001}) is True
+                    await ws.aclose()
+    with pytest.raises(BusinessError, match="closed already"):
+        await ws.close()
+    assert [Frame(CLOSE, b"\x0b\xb9")] == keeper.frames
+
+
 async def test_connect_is_not_for_the_program(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """There is a connection already, or there will be."""
     async with Servers(nursery, polite).socket() as ws:
@@ -982,6 +1077,43 @@ async def test_leaving_before_there_was_a_connection(
         assert isinstance(ws, WebSocket)
     assert began == trio.current_time()
     assert Stopped() == ws.status
+
+
+async def test_the_whole_of_it(websocket_network: MemoryNetwork, autojump_clock: MockClock) -> None:
+    """As a program uses it: one function, and a network that it knows nothing of."""
+
+    async def on_connected(connection: Connection) -> None:
+        await connection.send(f"subscribe {connection.attempt}")
+
+    async def program() -> None:
+        async with open_reconnecting(
+            URL,
+            lambda attempt: {"header": {"Authorization": f"token {attempt}"}},
+            backoff=WHOLE,
+            on_connected=on_connected,
+            connect_timeout=5,
+        ) as ws:
+            async for message in ws:
+                await ws.send(f"got {message!r}")
+
+    async with trio.open_nursery() as tasks:
+        tasks.start_soon(program)
+        await websocket_network.refuse()
+        request = await websocket_network.reject(429, headers=[("Retry-After", "30")])
+        assert "token 2" == request.headers["authorization"]
+        peer = await websocket_network.accept()
+        await peer.expect("subscribe 3")
+        await peer.send("one")
+        await peer.expect("got 'one'")
+        peer.reset()
+        stalled = await websocket_network.next_peer()
+        await stalled.wait_closed()
+        peer = await websocket_network.accept()
+        await peer.expect("subscribe 5")
+        await peer.send(b"two")
+        await peer.expect("got b'two'")
+        await peer.close(1000)
+    assert [0, 1, 31, 35, 48] == [peer.dialled_at for peer in websocket_network.peers]
 
 
 async def test_arguments_are_checked(autojump_clock: MockClock) -> None:

@@ -6,7 +6,7 @@ so, and the checkers complain about one that is not needed.
 
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, assert_never, assert_type
 
 import trio
 
@@ -24,12 +24,24 @@ from trio_ohws import (
     ResponseHeaders,
     State,
     Statistics,
+    UpgradeRefused,
     WebSocket,
     WebSocketCloseOptions,
     WebSocketRequestOptions,
     create_websocket,
     createWebSocket,
     open_websocket,
+)
+from trio_ohws.reconnect import (
+    Backoff,
+    Connected,
+    Connecting,
+    Connection,
+    ReconnectingWebSocket,
+    Stopped,
+    Waiting,
+    is_transient,
+    open_reconnecting,
 )
 
 URL = "wss://example.test/"
@@ -276,6 +288,60 @@ async def look(ws: WebSocket) -> None:
     await ws.ping("text")  # type: ignore[arg-type]
     if ws.state == "open":
         ws.send_nowait("x")
+
+
+async def reconnect() -> None:
+    """A socket that outlives its connections, with every kind of function that it takes."""
+
+    async def options(attempt: int) -> dict[str, Any]:
+        return {"header": {"Authorization": str(attempt)}}
+
+    async def on_connected(connection: Connection) -> None:
+        assert_type(await connection.receive(), str | bytes)
+        assert_type(await connection.send("x"), bool)
+        assert_type(await connection.ping(), float)
+        assert_type(connection.attempt, int)
+
+    def should_retry(error: Exception) -> bool:
+        if isinstance(error, UpgradeRefused):
+            assert_type(error.status, int)
+            assert_type(error.headers, Mapping[str, str | list[str]])
+        if isinstance(error, ConnectionLost):
+            assert_type(error.close_code, int | None)
+        return is_transient(error)
+
+    async with open_reconnecting(
+        lambda attempt: f"{URL}?{attempt}",
+        options,
+        backoff=Backoff(first=0.5),
+        should_retry=should_retry,
+        on_connected=on_connected,
+        outbox="drop",
+        give_up_after=60,
+        compression="deflate",
+    ) as ws:
+        assert_type(ws, ReconnectingWebSocket)
+        plain: WebSocket = ws
+        channel: trio.abc.Channel[str | bytes] = plain
+        assert_type(await ws.send("x"), bool)
+        async for message in ws:
+            assert_type(message, str | bytes)
+        async with ws.statuses() as statuses:
+            async for status in statuses:
+                match status:
+                    case Waiting():
+                        assert_type(status.delay, float)
+                    case Connecting() | Connected():
+                        assert_type(status.attempt, int)
+                    case Stopped():
+                        assert_type(status.error, Exception | None)
+                    case _:
+                        assert_never(status)
+        await channel.aclose()
+    async with open_reconnecting(URL, {"protocol": "a"}, outbox="hold"):  # type: ignore[arg-type]
+        pass
+    async with open_reconnecting(URL, nosuchsetting=1):  # type: ignore[call-arg]
+        pass
 
 
 def build() -> None:

@@ -188,8 +188,6 @@ class ReconnectingWebSocket(WebSocket):
             with self._patience:
                 error = await self._keep_connected()
             if self._closing is not None and (session := self._session) is not None:
-                if session.state is State.OPEN:  # it was too late to cancel the attempt
-                    session.close(self._closing.code, self._closing.reason)
                 await session.join()
         except Exception:
             # Now, not when this task has ended: the body must not be told before that there is no connection.
@@ -422,8 +420,6 @@ class ReconnectingWebSocket(WebSocket):
                     return await wait(super()._inbox())
                 except (EndOfMessages, ConnectionLost, AlreadyClosed):
                     if self._over:
-                        if unread:
-                            continue
                         raise
             if self._receiving:
                 raise trio.BusyResourceError("another task is already waiting for the next one")
