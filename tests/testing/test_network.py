@@ -204,6 +204,27 @@ async def test_a_script_may_talk_to_the_end(
     assert "tick" == await ask(URL)
 
 
+async def test_so_may_tasks_of_a_script(websocket_network: MemoryNetwork, autojump_clock: MockClock) -> None:
+    """What comes out of its own nursery is a group, and no error either."""
+
+    async def tick(peer: MemoryPeer) -> None:
+        while True:
+            await peer.send("tick")
+            await trio.sleep(1)
+
+    async def serve(peer: MemoryPeer) -> None:
+        await peer.accept()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tick, peer)
+            nursery.start_soon(tick, peer)
+
+    websocket_network.serve(serve)
+
+    assert "tick" == await ask(URL)
+    await trio.sleep(10)
+    assert ClientClose(1000) == websocket_network.peers[0].closed
+
+
 async def test_a_policy_judges_hosts_and_addresses(autojump_clock: MockClock) -> None:
     """The hosts as ever; the addresses that names have in this network."""
     inside = Policy(allow_private_addresses=False)

@@ -79,5 +79,5 @@ class Switchboard:
 async def _play(script: Script, peer: MemoryPeer) -> None:
     try:
         await script(peer)
-    except ClientGone:
-        pass  # a script may tell its story to the end of the connection, and need not look for that
+    except* ClientGone:
+        pass  # a script, or tasks of its own, may talk until the client has gone, and need not look for that
