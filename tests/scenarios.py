@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 import trustme
 
 from tests._dial.network import FailingSocket, Names, Sockets
@@ -59,7 +60,7 @@ async def connect(trial: Trial, url: str, options: dict[str, Any] | None = None,
             await trial.connect(ws, url, options)
 
 
-@scenario(real=True)
+@scenario("caller", "nursery", real=True)
 async def connect_over_tcp(trial: Trial) -> None:
     """The address is known."""
     await connect(trial, f"ws://127.0.0.1:{await trial.listen()}")
@@ -71,7 +72,7 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-@scenario(real=True)
+@scenario("caller", "nursery", real=True)
 async def connect_over_tls(trial: Trial) -> None:
     """The server is who it says."""
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -84,7 +85,7 @@ async def connect_over_tls(trial: Trial) -> None:
     await connect(trial, f"wss://127.0.0.1:{await trial.listen(encrypt)}", ssl_context=client)
 
 
-@scenario(real=True)
+@scenario("caller", "nursery", real=True)
 async def connect_through_a_proxy(trial: Trial) -> None:
     """The proxy is the server as well, once it has answered CONNECT."""
 
@@ -100,7 +101,7 @@ async def connect_through_a_proxy(trial: Trial) -> None:
     await connect(trial, "ws://198.51.100.1", {"proxy": proxy})
 
 
-@scenario(real=True)
+@scenario("caller", "nursery", real=True)
 async def connect_to_the_second_address(trial: Trial) -> None:
     """The first one does not answer: happy eyeballs."""
     url = f"ws://two.test:{await trial.listen()}"
@@ -138,13 +139,11 @@ async def connect_by_callback(trial: Trial) -> None:
 async def connect_again(trial: Trial) -> None:
     """The same object, after its close."""
     async with trial.socket(usable=False) as ws:
-        for _ in range(2):
-            if ws.state == "open":
-                with trial.call():
-                    assert await ws.close() is True
-            assert ws.state == "closed"
-            with trial.call():
-                await trial.connect(ws)
+        with trial.call():
+            assert await ws.close() is True
+        assert ws.state == "closed"
+        with trial.call():
+            await trial.connect(ws)
 
 
 # send
@@ -274,7 +273,7 @@ async def iterate(trial: Trial) -> None:
 async def iterate_over_batches(trial: Trial) -> None:
     """A batch comes whole, or stays."""
     trial.pushed(*COUNT)
-    async with trial.socket() as ws:
+    async with trial.socket(receive_buffer=(3, 100)) as ws:
         batches = ws.batches()
         while len(trial.received) < len(COUNT):
             with trial.call():
@@ -488,12 +487,27 @@ async def close_by_callback(trial: Trial) -> None:
 async def close_while_connecting(trial: Trial) -> None:
     """The attempt is given up, if it is not through already."""
     async with trial.socket(connects=False, usable=False) as ws:
-        ws.connect(URL, lambda err, value: None)
+        told: list[BusinessError | None] = []
+        ws.connect(URL, lambda err, value: told.append(err))
         for _ in range(3):
             await trio.lowlevel.checkpoint()
         with trial.call():
             await ws.close()
         assert ws.state == "closed"
+        with trio.CancelScope(shield=True):
+            await trio.testing.wait_all_tasks_blocked()
+        [error] = told
+        assert error is None or error.code == 2302999
+
+
+@scenario()
+async def wait_closed_in_vain(trial: Trial) -> None:
+    """Nobody closes, and the connection goes on."""
+    async with trial.socket() as ws:
+        with trial.call(), trio.move_on_after(5) as patience:
+            await ws.wait_closed()
+        assert ws.state == "open"
+        assert patience.cancelled_caught or trial.fired
 
 
 @scenario()
@@ -520,6 +534,29 @@ async def iterate_to_the_end(trial: Trial) -> None:
                     trial.received.append(message)
                 ended = True
         assert trial.received == trial.expected
+
+
+@scenario()
+async def everything_at_once(trial: Trial) -> None:
+    """A task for each of those who can wait."""
+    trial.pushed(*COUNT)
+    async with trial.socket(send_buffer=1) as ws:
+
+        async def receive_all() -> None:
+            for _ in COUNT:
+                await trial.receive(ws)
+
+        async def send_all() -> None:
+            for text in COUNT:
+                await trial.send(ws, text)
+
+        with trial.call():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(receive_all)
+                nursery.start_soon(send_all)
+                nursery.start_soon(trial.send, ws, LARGE)
+                nursery.start_soon(ws.ping, b"alone")
+                nursery.start_soon(ws.flush)
 
 
 # Leaving

@@ -7,9 +7,13 @@ import functools
 from collections.abc import Callable
 
 import pytest
+import trio
+import trio.testing
 
-from tests.cancel_points import Scenario, Target, cover
+from tests.cancel_points import URL, Scenario, Target, cover
+from tests.journal import CONNECTED, Journal
 from tests.scenarios import SCENARIOS
+from tests.scripted_peer import Network, polite
 
 # Once in a session, for the test of them all too.
 covered = functools.cache(cover)
@@ -33,3 +37,24 @@ def test_enough_is_covered(record_property: Callable[[str, object], None]) -> No
 
     assert len(SCENARIOS) >= 25
     assert points >= 2000
+
+
+@pytest.mark.parametrize("name", ["headerReceive", "open"])
+async def test_connect_is_cancelled_by_its_own_listener(
+    name: str, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A listener that cancels the scope around connect comes too late: open is told, connect returns True."""
+    async with Network(polite, nursery).websocket() as ws:
+        journal = Journal(ws)
+        returned = False
+        with trio.CancelScope() as scope:
+            if name == "open":
+                ws.on("open", lambda err, value: scope.cancel())
+            else:
+                ws.on("headerReceive", lambda headers: scope.cancel())
+            returned = await ws.connect(URL)
+
+        assert CONNECTED == journal.entries
+        assert returned
+        assert "open" == ws.state
+        await ws.send("usable")

@@ -98,7 +98,7 @@ def connect_that_swallows(patch: pytest.MonkeyPatch) -> None:
 
     async def connect(ws: WebSocket, url: str, options: Any = None) -> bool:
         try:
-            return await right(ws, url, options)
+            return bool(await right(ws, url, options))
         except trio.Cancelled:  # noqa: ASYNC103  # the mistake
             return True  # noqa: ASYNC104
 
@@ -111,7 +111,7 @@ def connect_that_translates(patch: pytest.MonkeyPatch) -> None:
 
     async def connect(ws: WebSocket, url: str, options: Any = None) -> bool:
         try:
-            return await right(ws, url, options)
+            return bool(await right(ws, url, options))
         except trio.Cancelled as cancelled:
             raise BusinessError(2302999) from cancelled  # noqa: ASYNC104  # the mistake
 
