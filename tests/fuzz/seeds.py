@@ -126,6 +126,9 @@ FRAMES = {
     "compressed-continuation": conversation(START, frame(CONT | RSV1, HELLO), agreement=DEFLATE),
     "exactly-the-limit": conversation(frame(TEXT, "x" * 100), frame(BINARY, b"y" * 100), limit=100),
     "over-the-limit": conversation(frame(TEXT, "x" * 101), limit=100),
+    "over-the-limit-in-fragments": conversation(
+        frame(BINARY, b"x" * 60, fin=False), frame(CONT, b"x" * 41), frame(CONT), limit=100
+    ),
     "length-of-63-bits": conversation(huge(0x82, (1 << 63) - 1, b"x")),
     "length-not-shortest-16": conversation(raw(0x81, 126, b"\0\5Hello")),
     "length-not-shortest-64": conversation(huge(0x81, 65535, letters(1024))),
