@@ -222,6 +222,19 @@ async def test_retry_after_is_obeyed(status: str, nursery: trio.Nursery, autojum
 
 
 @pytest.mark.parametrize(
+    "asked", ["Retry-After: 3601", "Retry-After: 999999999", "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"]
+)
+async def test_nobody_is_sent_to_sleep_for_years(
+    asked: str, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """Whatever an answer asks for, the next attempt comes after an hour."""
+    servers = Servers(nursery, answers("503 Service Unavailable", asked), goodbye("a"))
+    async with servers.socket() as ws:
+        assert ["a"] == await collect(ws)
+    assert [0, 3600] == servers.dialled
+
+
+@pytest.mark.parametrize(
     ("url", "options", "code"),
     [
         ("http://example.test", None, 2302001),

@@ -2,12 +2,16 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Final
 
 from trio_ohws.errors import ConnectionLost, UpgradeRefused
 from trio_ohws.reconnect.backoff import Backoff
 from trio_ohws.reconnect.retry_after import retry_after
 
 __all__ = ["Outage"]
+
+# Seconds: a server, or a stranger's portal that answers in its place, must not send us to sleep for years.
+_MOST_ASKED_S: Final = 3600.0
 
 
 @dataclass(slots=True)
@@ -63,7 +67,7 @@ class Outage:
             raise self.given_up(error)
         asked = retry_after(error.headers) if isinstance(error, UpgradeRefused) else None
         # A server that asks for no wait at all does not get a client that makes none.
-        delay = asked or self.backoff.delay(self.failures)
+        delay = min(asked, _MOST_ASKED_S) if asked else self.backoff.delay(self.failures)
         if now + delay >= self.deadline:
             raise self.given_up(error)
         return delay

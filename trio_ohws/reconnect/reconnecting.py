@@ -83,7 +83,7 @@ async def open_reconnecting(
         stable_after: seconds for which a connection has to last for attempts and waits to begin anew.
             Default 30.
         should_retry: is given why there is no connection, and returns whether to try again; then an answer's
-            Retry-After is obeyed. Default: `is_transient`.
+            Retry-After is obeyed, up to an hour. Default: `is_transient`.
         on_connected: called with each new `Connection`, and awaited if it is async, before anything that was
             kept is sent, and before `receive` and iteration go on: to log in, to subscribe anew. Callbacks
             and streams of messages hear at once what arrives. It is cancelled if its connection ends; what
