@@ -90,6 +90,8 @@ def panels(results: Results) -> list[Panel]:
     """A panel for each task and metric, the ways of ours side by side with the peers, fastest first."""
     together: dict[tuple[Task, Metric], list[Row]] = {}
     for row in results.rows():
+        if row.workload.metric == "memory":
+            continue  # no rate
         together.setdefault((row.workload.task, row.workload.metric), []).append(row)
     drawn = [_panel_of(task, metric, rows) for (task, metric), rows in together.items()]
     return [panel for panel in drawn if panel.bars]
@@ -124,7 +126,9 @@ def _unit(task: Task, metric: Metric) -> tuple[float, str]:
 def _title(task: Task) -> str:
     if task.kind == "connect":
         return "Connect and close"
-    return f"{task.kind.capitalize()} {task.size_text} {'text' if task.text else 'binary'}"
+    title = f"{task.kind.capitalize()} {task.size_text} {'text' if task.text else 'binary'}"
+    where = f"on {task.connections} connections" if task.connections > 1 else ""
+    return ", ".join(filter(None, [title, task.layer, where]))
 
 
 def _place(found: Sequence[Panel]) -> tuple[list[tuple[int, int, Panel]], int]:

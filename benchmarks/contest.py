@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from .certificates import certificates
 from .clients.registry import CLIENTS, LIBRARIES, OURS
 from .figures import Entry, Results, Sample
 from .machine import facts
 from .processes import Failed, Server, Worker, cores
-from .workloads import Workload
+from .workloads import ALONE, Workload
 
 ATTEMPTS = 4
 
@@ -20,8 +23,15 @@ def entries(workloads: Sequence[Workload], clients: Sequence[str]) -> list[list[
     by_task: dict[object, dict[Entry, None]] = {}
     for workload in workloads:
         of_task = by_task.setdefault(workload.task, {})
-        for client in clients:
-            of_task[Entry(workload.task, client, workload.way if client == OURS else "")] = None
+        tasks = [workload.task]
+        if any(target.against == ALONE for target in workload.targets):
+            tasks.insert(0, workload.task.alone)
+        for task in tasks:
+            for client in clients:
+                if client == OURS:
+                    of_task[Entry(task, client, workload.way)] = None
+                elif CLIENTS[client].can(workload.task):
+                    of_task[Entry(task, client, "")] = None
     return [list(of_task) for of_task in by_task.values()]
 
 
@@ -55,12 +65,14 @@ class Contest:
         """Measure everything; a client that fails is left out, and the reason kept."""
         results = self.results
         with ExitStack() as stack:
-            server = stack.enter_context(Server(core=self._server_core))
+            authority, certificate = certificates(Path(stack.enter_context(TemporaryDirectory())))
+            server = stack.enter_context(Server(core=self._server_core, certificate=certificate))
             workers = {}
 
             def start(client: str) -> None:
                 try:
-                    workers[client] = stack.enter_context(Worker(client, server, core=self._client_core))
+                    worker = Worker(client, server, authority, core=self._client_core)
+                    workers[client] = stack.enter_context(worker)
                 except Failed as failure:
                     self._fail(CLIENTS[client].title, failure)
 
@@ -73,6 +85,8 @@ class Contest:
                         name = self._name(entry)
                         self._tell(f"round {number} of {results.rounds}: {name}")
                         try:
+                            if entry.task.kind == "idle":
+                                start(entry.client)  # memory is measured in a fresh process
                             results.add(entry, self._steady_sample(workers[entry.client], entry))
                         except Failed as failure:
                             self._fail(name, failure)
@@ -101,6 +115,8 @@ class Contest:
             samples.append(worker.measure(entry, self._seconds))
             best = min(samples, key=lambda sample: sample.pace_ns)
             self.results.best_pace_ns = min(self.results.best_pace_ns, best.pace_ns)
-            if not self.results.slow(best) or len(samples) == ATTEMPTS or self._patience_s <= 0:
+            if entry.task.kind == "idle" or not self.results.slow(best):
+                return best
+            if len(samples) == ATTEMPTS or self._patience_s <= 0:
                 return best
             self._patience_s -= time.perf_counter() - begun

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from .clients.registry import OURS
-from .workloads import BEST, Metric, Target, Task, Workload
+from .workloads import ALONE, BEST, Metric, Target, Task, Workload
 
 UNSTEADY_IQR = 0.15
 """A figure whose interquartile range is wider than this part of its median is marked `~`."""
@@ -30,10 +30,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measurement, per operation where it says microseconds."""
+    """One measurement, per operation where it says microseconds, per connection where it says KiB."""
 
     wall_us: float
     cpu_us: float
+    memory_kib: float
     server_busy: float
     """The part of the time in which the server used its core."""
     pace_ns: float
@@ -69,6 +70,7 @@ class Figure:
 
     wall_us: Spread
     cpu_us: Spread
+    memory_kib: Spread
     server_busy: float
 
     @classmethod
@@ -77,11 +79,12 @@ class Figure:
         return cls(
             Spread.of([sample.wall_us for sample in samples]),
             Spread.of([sample.cpu_us for sample in samples]),
+            Spread.of([sample.memory_kib for sample in samples]),
             statistics.median([sample.server_busy for sample in samples]),
         )
 
     def spread(self, metric: Metric) -> Spread:
-        return self.wall_us if metric == "wall" else self.cpu_us
+        return {"wall": self.wall_us, "cpu": self.cpu_us, "memory": self.memory_kib}[metric]
 
     @property
     def saturated(self) -> bool:
@@ -108,6 +111,8 @@ class Row:
     workload: Workload
     ours: Figure | None
     peers: Mapping[str, Figure]
+    alone: Figure | None = None
+    """Ours on one connection, where the workload has many."""
 
     @property
     def best(self) -> str | None:
@@ -121,9 +126,10 @@ class Row:
         """
         metric = metric or self.workload.metric
         name = self._best_by(metric) if against == BEST else against
-        if self.ours is None or name is None or name not in self.peers:
+        other = self.alone if against == ALONE else self.peers.get(name or "")
+        if self.ours is None or other is None:
             return None
-        ours, theirs = (figure.spread(metric).median for figure in (self.ours, self.peers[name]))
+        ours, theirs = (figure.spread(metric).median for figure in (self.ours, other))
         return ours / theirs if self.workload.cost else theirs / ours
 
     def _best_by(self, metric: Metric) -> str | None:
@@ -178,7 +184,11 @@ class Results:
             figure = self.figure(Entry(workload.task, name, ""))
             if name != OURS and figure is not None:
                 peers[name] = figure
-        return Row(workload, self.figure(Entry(workload.task, OURS, workload.way)), peers)
+        ours = self.figure(Entry(workload.task, OURS, workload.way))
+        alone = None
+        if workload.task.connections > 1:
+            alone = self.figure(Entry(workload.task.alone, OURS, workload.way))
+        return Row(workload, ours, peers, alone)
 
     def rows(self) -> list[Row]:
         return [self.row(workload) for workload in self.workloads]

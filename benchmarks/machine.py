@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 
 def available_cores() -> list[int]:
@@ -32,6 +33,13 @@ def cpu_seconds(pid: int) -> float:
     if sys.platform == "linux":
         return time.clock_gettime((~pid << 3) | 2)
     return 0.0
+
+
+def resident_bytes() -> int:
+    """The memory of this process that is in use; 0 where unknown."""
+    if sys.platform == "linux":
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    return 0
 
 
 def facts(packages: Iterable[str]) -> dict[str, object]:

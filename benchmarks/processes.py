@@ -7,6 +7,7 @@ import select
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -84,18 +85,26 @@ class Program:
 
 
 class Server(Program):
-    """The server; `port` is where it listens, on 127.0.0.1 and as many addresses above it as asked for."""
+    """The server; `port` is where it listens, `tls_port` where it does so with TLS.
 
-    def __init__(self, *, core: int | None, addresses: int = 1) -> None:
-        super().__init__("server", f"--addresses={addresses}", core=core)
-        self.port = int(self.read_line())
+    Args:
+        core: Where it runs.
+        addresses: How many of 127.0.0.1, 127.0.0.2, ... it listens on, without TLS.
+        certificate: A PEM file with its chain and its key; None for no TLS.
+    """
+
+    def __init__(self, *, core: int | None, addresses: int = 1, certificate: Path | None = None) -> None:
+        tls = [] if certificate is None else [f"--certificate={certificate}"]
+        super().__init__("server", f"--addresses={addresses}", *tls, core=core)
+        self.port, self.tls_port = map(int, self.read_line().split())
 
 
 class Worker(Program):
     """A client's process; Failed if its package is not installed."""
 
-    def __init__(self, client: str, server: Server, *, core: int | None) -> None:
-        super().__init__("worker", client, f"--port={server.port}", f"--server-pid={server.pid}", core=core)
+    def __init__(self, client: str, server: Server, authority: Path, *, core: int | None) -> None:
+        ports = (f"--port={server.port}", f"--tls-port={server.tls_port}", f"--authority={authority}")
+        super().__init__("worker", client, *ports, f"--server-pid={server.pid}", core=core)
         try:
             self._answer()
         except BaseException:

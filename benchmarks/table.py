@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from .clients.registry import CLIENTS, OURS
 from .figures import SATURATED, UNSTEADY_IQR, Figure, Results, Row, Verdict
-from .workloads import BEST, Metric
+from .workloads import ALONE, BEST, Metric
 
 LEGEND = f"""\
-Microseconds per operation, medians; the best peer in bold. `cpu` is the client process's user plus system
-time, everything else is waiting. `~`: the interquartile range is wider than {UNSTEADY_IQR:.0%} of the median,
-do not build on it. `s`: the server was busy for more than {SATURATED:.0%} of the time, and is what was
-measured.\
+Microseconds per operation, or KiB of memory, medians; the best peer in bold. `cpu` is the client process's
+user plus system time, everything else is waiting. `~`: the interquartile range is wider than
+{UNSTEADY_IQR:.0%} of the median, do not build on it. `s`: the server was busy for more than {SATURATED:.0%}
+of the time, and is what was measured.\
 """
 
 BUSY_MACHINE = 0.1
@@ -110,6 +110,7 @@ def _ratio(row: Row, against: str, metric: Metric | None = None) -> str:
 
 
 def _verdict(verdict: Verdict) -> str:
-    name = "best" if verdict.target.against == BEST else CLIENTS[verdict.target.against].title
+    against = verdict.target.against
+    name = against if against in (ALONE, BEST) else CLIENTS[against].title
     outcome = "met" if verdict.met else "MISSED"
     return f"{verdict.target.bound:g} x {name}: {verdict.ratio:.2f} {outcome}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import ssl
 import sys
 import traceback
 from typing import Any
@@ -25,7 +26,14 @@ SMALLEST_SHARE = 20
 
 
 def measure(
-    client: Client, task: Task, way: str, *, port: int, server_pid: int, seconds: float
+    client: Client,
+    task: Task,
+    way: str,
+    *,
+    base: str,
+    tls: ssl.SSLContext | None,
+    server_pid: int,
+    seconds: float,
 ) -> dict[str, float]:
     """One sample: the task over and over until `seconds` are measured.
 
@@ -38,23 +46,37 @@ def measure(
 
     def run(count: int) -> Stopwatch:
         gc.collect()
-        watch = Stopwatch(server_pid)
-        client.run(work, Job(f"ws://127.0.0.1:{port}{task.path(count)}", count, task.payload(), watch))
+        watch = Stopwatch(server_pid, weighs=task.kind == "idle")
+        job = Job(
+            base + task.path(count),
+            count,
+            task.payload(),
+            watch,
+            tls=tls,
+            deflate=task.layer == "deflate",
+            connections=task.connections,
+        )
+        client.run(work, job)
         return watch
 
     pace_before = pace_ns()
-    smallest = max(1, task.count // SMALLEST_SHARE)
-    per_operation = run(smallest).wall / smallest
-    count = min(task.count, max(smallest, round(seconds / per_operation)))
-    wall = cpu = server_cpu = 0.0
+    if task.kind == "idle":  # memory that was once used is no measure for the next time
+        count = task.count
+    else:
+        smallest = max(1, task.connections, task.count // SMALLEST_SHARE)
+        per_operation = run(smallest).wall / smallest
+        count = min(task.count, max(smallest, round(seconds / per_operation)))
+    wall = cpu = server_cpu = memory = 0.0
     operations = 0
-    while wall < seconds * 0.9:
+    while not operations or (wall < seconds * 0.9 and task.kind != "idle"):
         watch = run(count)
         operations += count
         wall += watch.wall
         cpu += watch.cpu
         server_cpu += watch.server_cpu
+        memory += watch.memory
     return {
+        "memory_kib": memory / operations / 1024,
         "wall_us": wall / operations * 1e6,
         "cpu_us": cpu / operations * 1e6,
         "server_busy": server_cpu / wall,
@@ -66,6 +88,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.worker", description=__doc__.splitlines()[0])
     parser.add_argument("client", choices=CLIENTS)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--tls-port", type=int, required=True)
+    parser.add_argument("--authority", required=True, help="the CA's certificate, a PEM file")
     parser.add_argument("--server-pid", type=int, required=True)
     parser.add_argument("--core", type=int)
     arguments = parser.parse_args()
@@ -76,15 +100,20 @@ def main() -> None:
         print(json.dumps({"error": f"cannot be imported: {error}"}), flush=True)
         return
     print(json.dumps({"ready": True}), flush=True)
+    plain = (f"ws://127.0.0.1:{arguments.port}", None)
+    secure = (f"wss://127.0.0.1:{arguments.tls_port}", ssl.create_default_context(cafile=arguments.authority))
     for line in sys.stdin:
         order: dict[str, Any] = json.loads(line)
+        task = Task(**order["task"])
+        base, tls = secure if task.layer == "tls" else plain
         try:
             answer: dict[str, Any] = dict(
                 measure(
                     client,
-                    Task(**order["task"]),
+                    task,
                     order["way"],
-                    port=arguments.port,
+                    base=base,
+                    tls=tls,
                     server_pid=arguments.server_pid,
                     seconds=order["seconds"],
                 )

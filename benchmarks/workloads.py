@@ -7,34 +7,50 @@ share their figures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Literal
 from urllib.parse import urlencode
 
-Kind = Literal["receive", "send", "echo", "connect"]
-Metric = Literal["wall", "cpu"]
+Kind = Literal["receive", "send", "echo", "connect", "idle"]
+Metric = Literal["wall", "cpu", "memory"]
+Layer = Literal["", "tls", "deflate"]
 
 BEST = "best"
 """In a target: whichever peer is best in this run."""
+ALONE = "alone"
+"""In a target: our own figure for the same task on one connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What happens on the wire: `count` messages on one connection, or as many connections for "connect"."""
+    """What happens on the wire.
+
+    `count` messages, in equal shares over so many `connections`; or as many connections for "connect", one
+    after the other, and for "idle", at the same time.
+    """
 
     kind: Kind
     count: int
     size: int = 0
     text: bool = True
+    layer: Layer = ""
+    connections: int = 1
 
     def path(self, count: int) -> str:
         """The server's path for `count` operations."""
+        deflate = int(self.layer == "deflate")
         if self.kind == "receive":
             kind = "text" if self.text else "binary"
-            return "/flood?" + urlencode({"n": count, "size": self.size, "kind": kind})
+            return "/flood?" + urlencode({"n": count, "size": self.size, "kind": kind, "deflate": deflate})
         if self.kind == "send":
-            return "/sink?" + urlencode({"n": count})
+            return "/sink?" + urlencode({"n": count, "deflate": deflate})
         return "/echo"
+
+    @property
+    def alone(self) -> Task:
+        """The same on one connection."""
+        return replace(self, connections=1)
 
     @property
     def size_text(self) -> str:
@@ -46,8 +62,17 @@ class Task:
 
     def payload(self) -> str | bytes:
         """One message that the client sends; in a flood, the one that starts it."""
-        text = "go" if self.kind == "receive" else "x" * self.size
+        text = "go" if self.kind == "receive" else sample(self.size)
         return text if self.text else text.encode()
+
+
+def sample(size: int) -> str:
+    """ASCII text of this size that compresses about as well as what people send: rows of prices."""
+    rows = (f'{{"id":{n},"symbol":"S{n * 7919 % 997}","price":{n * 104729 % 99991 / 100}}},' for n in count())
+    text = ""
+    while len(text) < size:
+        text += next(rows)
+    return text[:size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +104,28 @@ class Workload:
 RECEIVE_32 = Task("receive", 200_000, 32)
 SEND_32 = Task("send", 50_000, 32)
 ECHO_32 = Task("echo", 4_000, 32)
+IDLE_CONNECTIONS = 1_000
+CROWD = 1_000
+
+OVER_TLS = (Target(1.0, "aiohttp-asyncio"), Target(3.0, "websockets-trio"))
+DEFLATED = (Target(1.0, "websockets-trio"),)
+
+
+def layered(task: Task, way: str, targets: tuple[Target, ...]) -> Workload:
+    """A row of a task over TLS or with permessage-deflate."""
+    size = task.size_text.replace(" ", "").replace("KiB", "k").replace("B", "")
+    title = f"{task.kind} {task.size_text} {'text' if task.text else 'binary'}, {task.layer}"
+    return Workload(f"{task.kind}-{size}-{task.layer}", title, task, way, targets)
+
+
+LAYERED = (
+    layered(Task("receive", 200_000, 32, layer="tls"), "callback", OVER_TLS),
+    layered(Task("receive", 4_000, 1 << 16, text=False, layer="tls"), "callback", OVER_TLS),
+    layered(Task("send", 50_000, 32, layer="tls"), "nowait", OVER_TLS),
+    layered(Task("receive", 50_000, 32, layer="deflate"), "callback", DEFLATED),
+    layered(Task("receive", 5_000, 1 << 14, layer="deflate"), "callback", DEFLATED),
+    layered(Task("send", 2_000, 1 << 14, layer="deflate"), "nowait", DEFLATED),
+)
 
 WORKLOADS = (
     Workload(
@@ -159,6 +206,25 @@ WORKLOADS = (
         ECHO_32,
         "await",
         (Target(1.1, "aiohttp-uvloop"), Target(0.6, "websockets-trio")),
+        "cpu",
+        cost=True,
+    ),
+    *LAYERED,
+    Workload(
+        "idle",
+        "an idle connection, memory",
+        Task("idle", IDLE_CONNECTIONS),
+        "",
+        (Target(1.6, "trio-websocket"),),
+        "memory",
+        cost=True,
+    ),
+    Workload(
+        "echo-32-crowd",
+        f"echo 32 B text on {CROWD} connections, cpu",
+        Task("echo", 20_000, 32, connections=CROWD),
+        "callback",
+        (Target(1.3, ALONE),),
         "cpu",
         cost=True,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import ClientSession
 
@@ -12,9 +13,14 @@ from .loops import on_asyncio, on_uvloop
 from .pulling import Link, works
 
 
+def options(job: Job) -> dict[str, Any]:
+    """What a job asks for in aiohttp's words."""
+    return {"ssl": job.tls or True, "compress": 15 if job.deflate else 0}
+
+
 @asynccontextmanager
 async def open_link(job: Job) -> AsyncIterator[Link]:
-    async with ClientSession() as session, session.ws_connect(job.url) as ws:
+    async with ClientSession() as session, session.ws_connect(job.url, **options(job)) as ws:
         yield Link(ws.send_str if isinstance(job.payload, str) else ws.send_bytes, ws.receive)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,17 @@ from benchmarks.stopwatch import Stopwatch
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of a task: `count` operations on one fresh connection; for "connect", `count` connections."""
+    """One run of a task: `count` operations in all, on one fresh connection or on so many."""
 
     url: str
     count: int
     payload: str | bytes
     watch: Stopwatch
     """The work starts it once connected and stops it when the last message is through."""
+    tls: ssl.SSLContext | None = None
+    """For ``wss://``: trusts the server."""
+    deflate: bool = False
+    connections: int = 1
 
 
 Work = Callable[[Job], Coroutine[Any, Any, None]]

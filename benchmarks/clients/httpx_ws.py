@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from httpx import AsyncClient  # noqa: ASYNC127  # what httpx-ws is built on
 from httpx_ws import AsyncWebSocketSession, aconnect_ws
@@ -13,10 +14,15 @@ from .loops import on_trio
 from .pulling import Link, works
 
 
+def trust(job: Job) -> dict[str, Any]:
+    """What httpx is to trust."""
+    return {} if job.tls is None else {"verify": job.tls}
+
+
 @asynccontextmanager
 async def open_link(job: Job) -> AsyncIterator[Link]:
     ws: AsyncWebSocketSession
-    async with AsyncClient() as client, aconnect_ws(job.url, client) as ws:
+    async with AsyncClient(**trust(job)) as client, aconnect_ws(job.url, client) as ws:
         yield Link(ws.send_text if isinstance(job.payload, str) else ws.send_bytes, ws.receive)
 
 

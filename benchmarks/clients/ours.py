@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Literal
 
 import trio
 
@@ -11,12 +12,17 @@ import trio_ohws
 
 from .client import Client, Job
 from .loops import on_trio
-from .pulling import Link, works
+from .pulling import Link, idle_in_tasks, works
+
+
+def connect(job: Job) -> AbstractAsyncContextManager[trio_ohws.WebSocket]:
+    compression: Literal["deflate"] | None = "deflate" if job.deflate else None
+    return trio_ohws.open_websocket(job.url, ssl_context=job.tls, compression=compression)
 
 
 @asynccontextmanager
 async def open_link(job: Job) -> AsyncIterator[Link]:
-    async with trio_ohws.open_websocket(job.url) as ws:
+    async with connect(job) as ws:
         yield Link(ws.send, ws.receive)
 
 
@@ -30,7 +36,7 @@ async def receive_by_callback(job: Job) -> None:
         if not left:
             done.set()
 
-    async with trio_ohws.open_websocket(job.url) as ws:
+    async with connect(job) as ws:
         ws.on("message", on_message)
         job.watch.start()
         ws.send_nowait(job.payload)
@@ -40,7 +46,7 @@ async def receive_by_callback(job: Job) -> None:
 
 async def receive_batches(job: Job) -> None:
     left = job.count
-    async with trio_ohws.open_websocket(job.url) as ws:
+    async with connect(job) as ws:
         job.watch.start()
         ws.send_nowait(job.payload)
         async for batch in ws.batches():
@@ -52,7 +58,7 @@ async def receive_batches(job: Job) -> None:
 
 async def receive_each(job: Job) -> None:
     left = job.count
-    async with trio_ohws.open_websocket(job.url) as ws:
+    async with connect(job) as ws:
         job.watch.start()
         ws.send_nowait(job.payload)
         async for _ in ws:
@@ -63,7 +69,7 @@ async def receive_each(job: Job) -> None:
 
 
 async def send_without_waiting(job: Job) -> None:
-    async with trio_ohws.open_websocket(job.url) as ws:
+    async with connect(job) as ws:
         send_message, payload = ws.send_nowait, job.payload
         job.watch.start()
         for _ in range(job.count):
@@ -77,22 +83,33 @@ async def send_without_waiting(job: Job) -> None:
 
 
 async def echo_by_callback(job: Job) -> None:
+    """A message on each connection, sent back when it comes, until all of them together have had enough."""
     left = job.count
     done = trio.Event()
+    sockets: list[trio_ohws.WebSocket] = []
 
-    async with trio_ohws.open_websocket(job.url) as ws:
+    async def hold(task_status: trio.TaskStatus[None]) -> None:
+        async with connect(job) as ws:
 
-        def on_message(error: Exception | None, value: str | bytes) -> None:
-            nonlocal left
-            left -= 1
-            if left:
-                ws.send_nowait(value)
-            else:
-                done.set()
+            def on_message(error: Exception | None, value: str | bytes) -> None:
+                nonlocal left
+                left -= 1
+                if left > 0:
+                    ws.send_nowait(value)
+                else:
+                    done.set()
 
-        ws.on("message", on_message)
+            ws.on("message", on_message)
+            sockets.append(ws)
+            task_status.started()
+            await done.wait()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(job.connections):
+            await nursery.start(hold)
         job.watch.start()
-        ws.send_nowait(job.payload)
+        for ws in sockets:
+            ws.send_nowait(job.payload)
         await done.wait()
         job.watch.stop()
 
@@ -109,5 +126,6 @@ CLIENT = Client(
         "echo callback": echo_by_callback,
         "echo await": AWAITING["echo"],
         "connect": AWAITING["connect"],
+        "idle": idle_in_tasks(open_link),
     },
 )

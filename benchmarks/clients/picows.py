@@ -95,7 +95,7 @@ async def close(transport: WSTransport) -> None:
 
 async def receive(job: Job) -> None:
     listener = TextReceiver(job) if isinstance(job.payload, str) else BinaryReceiver(job)
-    transport, _ = await ws_connect(lambda: listener, job.url)
+    transport, _ = await ws_connect(lambda: listener, job.url, ssl_context=job.tls)
     job.watch.start()
     transport.send(message_type(job.payload), job.payload)
     await listener.done.wait()
@@ -105,7 +105,7 @@ async def receive(job: Job) -> None:
 
 async def send(job: Job) -> None:
     listener = Sender(job)
-    transport, _ = await ws_connect(lambda: listener, job.url)
+    transport, _ = await ws_connect(lambda: listener, job.url, ssl_context=job.tls)
     kind, payload, writable = message_type(job.payload), job.payload, listener.writable
     send_message, may_write = transport.send, writable.is_set
     job.watch.start()
@@ -120,7 +120,7 @@ async def send(job: Job) -> None:
 
 async def echo(job: Job) -> None:
     listener = Echoer(job)
-    transport, _ = await ws_connect(lambda: listener, job.url)
+    transport, _ = await ws_connect(lambda: listener, job.url, ssl_context=job.tls)
     job.watch.start()
     transport.send(message_type(job.payload), job.payload)
     await listener.done.wait()
@@ -136,4 +136,16 @@ async def connect(job: Job) -> None:
     job.watch.stop()
 
 
-CLIENT = Client(on_uvloop, {"receive": receive, "send": send, "echo": echo, "connect": connect})
+async def idle(job: Job) -> None:
+    transport, _ = await ws_connect(WSListener, job.url)
+    transports = [transport]
+    job.watch.start()
+    for _ in range(job.count):
+        transport, _ = await ws_connect(WSListener, job.url)
+        transports.append(transport)
+    job.watch.stop()
+    for transport in transports:
+        await close(transport)
+
+
+CLIENT = Client(on_uvloop, {"receive": receive, "send": send, "echo": echo, "connect": connect, "idle": idle})

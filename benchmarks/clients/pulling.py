@@ -6,9 +6,12 @@ The bound methods are taken once per run, so no peer pays for the sharing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
+
+from anyio import create_task_group, sleep_forever
+from anyio.abc import TaskStatus
 
 from .client import Job, Work
 
@@ -58,4 +61,32 @@ def works(open_link: Callable[[Job], AbstractAsyncContextManager[Link]]) -> dict
                 pass
         job.watch.stop()
 
-    return {"receive": receive, "send": send, "echo": echo, "connect": connect}
+    async def idle(job: Job) -> None:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(open_link(job))
+            job.watch.start()
+            for _ in range(job.count):
+                await stack.enter_async_context(open_link(job))
+            job.watch.stop()
+
+    return {"receive": receive, "send": send, "echo": echo, "connect": connect, "idle": idle}
+
+
+def idle_in_tasks(open_link: Callable[[Job], AbstractAsyncContextManager[Link]]) -> Work:
+    """Idle connections on Trio, where a connection is a block, and so needs a task of its own."""
+
+    async def hold(job: Job, task_status: TaskStatus[None]) -> None:
+        async with open_link(job):
+            task_status.started()
+            await sleep_forever()
+
+    async def idle(job: Job) -> None:
+        async with create_task_group() as tasks:
+            await tasks.start(hold, job)
+            job.watch.start()
+            for _ in range(job.count):
+                await tasks.start(hold, job)
+            job.watch.stop()
+            tasks.cancel_scope.cancel()
+
+    return idle

@@ -14,7 +14,7 @@ from .pulling import Link, works
 
 @asynccontextmanager
 async def open_link(job: Job) -> AsyncIterator[Link]:
-    async with connect(job.url, compression=None) as ws:
+    async with connect(job.url, ssl=job.tls, compression="deflate" if job.deflate else None) as ws:
         yield Link(ws.send, ws.recv)
 
 
