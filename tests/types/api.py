@@ -8,9 +8,12 @@ from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never, assert_type
 
+import anyio.abc
 import trio
 
 import trio_ohws
+import trio_ohws.anyio
+import trio_ohws.sync
 from trio_ohws import (
     BusinessError,
     ClientCert,
@@ -24,6 +27,7 @@ from trio_ohws import (
     ResponseHeaders,
     State,
     Statistics,
+    TlsInfo,
     UpgradeRefused,
     WebSocket,
     WebSocketCloseOptions,
@@ -282,6 +286,9 @@ async def look(ws: WebSocket) -> None:
     assert_type(ws.response_headers, ResponseHeaders)
     assert_type(ws.close_result, CloseResult | None)
     assert_type(ws.latency, float | None)
+    assert_type(ws.local_address, tuple[str, int] | str | None)
+    assert_type(ws.remote_address, tuple[str, int] | str | None)
+    assert_type(ws.tls, TlsInfo | None)
     assert_type(ws.statistics(), Statistics)
     assert_type(ws.statistics().receive_queue, QueueStatistics | None)
     ws.url = URL  # type: ignore[misc]
@@ -377,3 +384,86 @@ async def catch(ws: WebSocket) -> None:
     end: trio.EndOfChannel = EndOfMessages("x")
     ours: BusinessError = trio_ohws.AlreadyClosed("x")
     trios += [broken, end, ours]
+
+
+# Blocking use
+
+
+def block(options: WebSocketRequestOptions) -> None:
+    """What is a coroutine elsewhere is its value here."""
+    with trio_ohws.sync.create_websocket(callbacks="worker", ping_interval=None) as ws:
+        assert_type(ws, trio_ohws.sync.WebSocket)
+    with trio_ohws.sync.createWebSocket():
+        pass
+    trio_ohws.sync.create_websocket(callbacks="thread")  # type: ignore[arg-type]
+    trio_ohws.sync.create_websocket(conect_timeout=1)  # type: ignore[call-arg]
+    with trio_ohws.sync.open_websocket(URL, options, callbacks="caller", max_message_size=1) as ws:
+        assert_type(ws, trio_ohws.sync.WebSocket)
+        assert_type(ws.connect(URL), bool)
+        assert_type(ws.connect(URL, {"protocol": "chat"}, timeout=5), bool)
+        ws.connect(URL, on_answer)
+        ws.connect(URL, options, on_answer)
+        ws.connect(URL, callback=on_answer)
+        ws.connect(URL, on_answer, timeout=5)  # type: ignore[call-overload]
+        assert_type(ws.send("text"), bool)
+        assert_type(ws.send(b"bytes", timeout=0.5), bool)
+        ws.send("text", lambda err, value: None)
+        ws.send("text", timeout="5")  # type: ignore[call-overload]
+        ws.send_nowait(memoryview(b""))
+        ws.flush(timeout=None)
+        assert_type(ws.ping(b"payload", timeout=1), float)
+        assert_type(ws.close({"code": 1000}, timeout=1), bool)
+        ws.close(on_answer)
+        ws.close({"code": 1000}, on_answer)
+        assert_type(ws.wait_closed(timeout=1), CloseResult)
+
+
+def block_on_messages(ws: trio_ohws.sync.WebSocket) -> None:
+    """Messages are text or bytes, one by one or many; streams carry what their events do."""
+    assert_type(ws.receive(timeout=5), str | bytes)
+    for message in ws:
+        assert_type(message, str | bytes)
+    assert_type(ws.batches(), trio_ohws.sync.MessageBatches)
+    for batch in ws.batches(timeout=5):
+        assert_type(batch, list[str | bytes])
+    ws.on("close", on_close)
+    ws.once("dataEnd", on_data_end)
+    ws.off("message")
+    ws.on("mesage", on_message)  # type: ignore[arg-type]
+    with ws.subscribe("message", overflow="latest") as messages:
+        assert_type(messages, trio_ohws.sync.EventStream[str | bytes])
+        assert_type(messages.receive(timeout=5), str | bytes)
+        assert_type(messages.receive_nowait(), str | bytes)
+    assert_type(ws.subscribe("close").receive(), CloseResult)
+    for error in ws.subscribe("error"):
+        assert_type(error, BusinessError)
+    ws.subscribe("message", overflow="drop")  # type: ignore[call-overload]
+    assert_type(ws.state, State)
+    assert_type(ws.close_result, CloseResult | None)
+    assert_type(ws.tls, TlsInfo | None)
+    assert_type(ws.statistics(), Statistics)
+
+
+# AnyIO
+
+
+async def take_any_stream(stream: anyio.abc.ObjectStream[str | bytes]) -> None:
+    """Code for any stream of AnyIO's."""
+    await stream.send("text")
+
+
+async def stream(carrier: anyio.abc.ByteStream) -> None:
+    """A socket is one, with typed attributes."""
+    async with trio_ohws.anyio.open_websocket(URL, ping_interval=None) as opened:
+        assert_type(opened, trio_ohws.anyio.WebSocketStream)
+        assert_type(await opened.receive(), str | bytes)
+        assert_type(opened.extra(anyio.abc.SocketAttribute.remote_port), int)
+        assert_type(opened.websocket, WebSocket)
+        async for message in opened:
+            assert_type(message, str | bytes)
+        await take_any_stream(opened)
+        await opened.send(5)  # type: ignore[arg-type]
+    async with trio_ohws.anyio.open_websocket_over(carrier, URL, {"protocol": "chat"}) as opened:
+        await take_any_stream(opened)
+    async with trio_ohws.create_websocket() as ws:
+        await take_any_stream(trio_ohws.anyio.WebSocketStream(ws))

@@ -32,10 +32,10 @@ class _Call:
     __slots__ = ("arguments", "forward", "number", "size_before")
 
     def __init__(self, forward: "Forward", arguments: tuple[Any, ...], number: int, size_before: int) -> None:
-        self.forward = forward
-        self.arguments = arguments
-        self.number = number
-        self.size_before = size_before
+        self.forward: Forward = forward
+        self.arguments: tuple[Any, ...] = arguments
+        self.number: int = number
+        self.size_before: int = size_before
 
 
 class Calls:
@@ -47,8 +47,8 @@ class Calls:
 
     def __init__(self) -> None:
         self.bell: Bell = SimpleQueue()  # rung for each call
-        self.running = False
-        self.skips_messages = False
+        self.running: bool = False
+        self.skips_messages: bool = False
         self._due: deque[_Call] = deque()
         self._added = 0
         self._size = 0
@@ -158,12 +158,12 @@ class Forward:
     __slots__ = ("active", "callback", "calls", "name", "once", "spent")
 
     def __init__(self, calls: Calls, name: str, callback: Listener, *, once: bool = False) -> None:
-        self.calls = calls
-        self.name = name
-        self.callback = callback
-        self.once = once
-        self.spent = False  # it was for one event, which has come
-        self.active = True
+        self.calls: Calls = calls
+        self.name: str = name
+        self.callback: Listener = callback
+        self.once: bool = once
+        self.spent: bool = False  # it was for one event, which has come
+        self.active: bool = True
 
     def __call__(self, *arguments: Any) -> None:
         """Be the listener."""

@@ -54,8 +54,8 @@ class Operation(Generic[T]):
         self._scope = trio.CancelScope()
         self._begun = False
         self._abandoned = False
-        self.done = False
-        self.due = 0
+        self.done: bool = False
+        self.due: int = 0
         self.result: outcome.Outcome[T] = outcome.Error(RuntimeError(LEFT))
 
     # Both run in the socket's thread

@@ -53,7 +53,7 @@ class SocketThread:
         self._scope = trio.CancelScope()
         self._leaving = trio.Event()
         self._given_up = False
-        self.over = False
+        self.over: bool = False
         self._ended = False
         self._fault: BaseException | None = None  # what a callback raised in the worker
         self._error: BaseException | None = None  # how the socket's block ended
