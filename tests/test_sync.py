@@ -4,15 +4,15 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import trio
 
+import trio_ohws
 from tests.keeper import Keeper
 from tests.scripted_peer import CLOSE, TEXT, Frame, Peer, echo, frame
 from tests.served import served
@@ -25,7 +25,9 @@ from trio_ohws import (
     WebSocketCloseOptions,
 )
 from trio_ohws.sync import create_websocket, createWebSocket, open_websocket
-from trio_ohws.sync.calls import MAX_CALLS, MAX_CALLS_SIZE
+from trio_ohws.sync.calls import MAX_CALLS, MAX_CALLS_SIZE, Calls
+from trio_ohws.sync.operation import Bell, Operation
+from trio_ohws.sync.portal import SocketThread
 
 Script = Callable[[Peer], Awaitable[Any]]
 Serve = Callable[[Script], str]
@@ -172,6 +174,18 @@ def test_after_the_block() -> None:
         ws.__enter__()
 
     assert State.IDLE is ws.statistics().state
+
+
+def test_a_socket_that_cannot_be_entered() -> None:
+    """Why that is comes out of ``with``."""
+
+    class Broken(trio_ohws.WebSocket):
+        async def __aenter__(self) -> Self:
+            await trio.lowlevel.checkpoint()
+            raise OSError("no more files")
+
+    with pytest.raises(OSError, match="no more files"):
+        SocketThread(Broken(), Calls(), "worker").enter()
 
 
 def test_settings_are_checked() -> None:
@@ -369,6 +383,20 @@ def test_an_interrupt_while_it_closes(serve: Serve) -> None:
 
 
 @posix
+def test_an_interrupt_while_it_is_entered() -> None:
+    """No thread is left of a block that never began."""
+
+    class Pressing(trio_ohws.WebSocket):
+        async def __aenter__(self) -> Self:
+            press()
+            await trio.sleep_forever()
+            return self
+
+    with pytest.raises(KeyboardInterrupt):
+        SocketThread(Pressing(), Calls(), "caller").enter()
+
+
+@posix
 def test_an_interrupt_while_connecting(serve: Serve) -> None:
     """The attempt is given up."""
 
@@ -388,24 +416,26 @@ def test_an_interrupt_while_connecting(serve: Serve) -> None:
 def test_ctrl_c_in_a_script(serve: Serve) -> None:
     """A script that waits for messages ends with a goodbye, at once, as any script does."""
     keeper = Keeper()
-    url = serve(keeper)
     script = f"""
 from trio_ohws.sync import open_websocket
-with open_websocket({url!r}) as ws:
-    ws.send("here")
-    print(ws.receive(), flush=True)
+with open_websocket({serve(keeper)!r}) as ws:
+    print(ws.state, flush=True)
+    ws.receive()
 """
     with subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-W", "error", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
-        while not keeper.frames:
-            time.sleep(0.01)
+        assert process.stdout is not None
+        assert "open\n" == process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
 
     assert errors.endswith("\nKeyboardInterrupt\n")
     assert -signal.SIGINT == process.returncode
-    assert [Frame(TEXT, b"here"), GOING_AWAY] == keeper.frames
+    assert [GOING_AWAY] == keeper.frames
 
 
 # Callbacks in the thread that waits
@@ -783,3 +813,36 @@ def test_who_waits_when_the_block_ends(serve: Serve) -> None:
             ws.ping()
         assert isinstance(receiving.exception(30), EndOfMessages | RuntimeError)
         assert isinstance(waiting.exception(30), trio.EndOfChannel | RuntimeError)
+
+
+# Operations, of which an interrupt may cut any step short
+
+
+async def test_an_operation_given_up_before_it_begins() -> None:
+    """It is done at once, and never begins."""
+    begun = []
+
+    async def begin() -> None:  # noqa: ASYNC124  # it has to be async
+        begun.append(True)
+
+    bell: Bell = Bell()
+    operation = Operation(begin, None, bell, lambda: 7)
+    operation.abandon()
+    await operation.run()
+
+    assert operation.done
+    assert [] == begun
+    assert 7 == operation.due
+    assert 1 == bell.qsize()
+
+
+async def test_an_operation_that_the_end_overtakes() -> None:
+    """Who waits for it hears that the socket was left."""
+    operation = Operation(trio.sleep_forever, None, Bell(), lambda: 0)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await operation.run()
+
+    assert operation.done
+    with pytest.raises(RuntimeError, match="the socket was left"):
+        operation.result.unwrap()

@@ -63,9 +63,10 @@ class SocketThread:
     def _run(self) -> None:
         try:
             anyio.run(self._main, backend="trio")
-        finally:
-            self.over = self._ended = True
-            self._bell.put(None)
+        except BaseException as error:  # noqa: BLE001, ASYNC103  # Trio did not begin, or is broken
+            self._error = error
+        self.over = self._ended = True
+        self._bell.put(None)
 
     async def _main(self) -> None:
         async with anyio.from_thread.BlockingPortal() as portal:
@@ -110,6 +111,7 @@ class SocketThread:
 
         Raises:
             RuntimeError: it was entered before.
+            BaseException: why it could not be entered.
         """
         if self._thread is not None:
             raise RuntimeError("a socket can be entered only once; create a new one")
@@ -123,7 +125,12 @@ class SocketThread:
         except BaseException:
             self._given_up = True  # for a thread that has not come so far
             self._soon(self._scope.cancel)
+            if self._thread.is_alive():
+                self._thread.join()
             raise
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
 
     def leave(self, error: BaseException | None) -> None:
         """Close the socket, run the callbacks that are due, and wait for the end of the thread.
