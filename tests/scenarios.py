@@ -540,6 +540,7 @@ async def iterate_to_the_end(trial: Trial) -> None:
 async def everything_at_once(trial: Trial) -> None:
     """A task for each of those who can wait."""
     trial.pushed(*COUNT)
+    trial.lockstep = True
     async with trial.socket(send_buffer=1) as ws:
 
         async def receive_all() -> None:

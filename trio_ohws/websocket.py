@@ -455,7 +455,7 @@ class WebSocket(trio.abc.Channel[Message]):
         session = self._session
         if session is None or session.outbox is None or not session.outbox.offer(opcode, payload):
             await self._outbox_to_send().turn()
-            self._open_outbox().offer(opcode, payload, always=True)
+            self._open_outbox().offer(opcode, payload, in_turn=True)
         return True
 
     def send_nowait(self, data: Data) -> None:

@@ -378,6 +378,23 @@ async def test_the_reader_does_not_wait_below_the_limit(nursery: trio.Nursery) -
         await outbox.wait_room()
 
 
+async def test_the_reader_does_not_wait_for_what_it_could_not_hold_back(nursery: trio.Nursery) -> None:
+    """What senders queued, and pings of ours, do not count; callback forms do, until they are written."""
+    wire, outbox = await stuck(nursery, LIMIT - 1)
+    assert outbox.offer(BINARY, bytes(LIMIT))
+    assert outbox.offer(BINARY, bytes(LIMIT), in_turn=True)
+    outbox.put(bytes(LIMIT), ours=True)
+    with trio.testing.assert_no_checkpoints():
+        await outbox.wait_room()
+    assert outbox.offer(BINARY, bytes(LIMIT), always=True)
+
+    assert LIMIT - 1 + LIMIT < outbox.unbidden < outbox.queued
+    wire.unblock()
+    await outbox.wait_room()
+    await outbox.flush()
+    assert 0 == outbox.unbidden
+
+
 async def test_the_reader_goes_on_when_nothing_is_admitted_any_more(nursery: trio.Nursery) -> None:
     """`refuse` wakes the reader that waits for room, and lets it never wait again."""
     _, outbox = await stuck(nursery)

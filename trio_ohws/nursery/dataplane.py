@@ -225,7 +225,7 @@ class DataPlane(trio.abc.Stream):
                 if not self._stops % TURN or isinstance(decoder.stop, Pause):
                     await trio.lowlevel.checkpoint()  # a chunk may hold a hundred thousand pongs
                 continue
-            if outbox.queued >= outbox.limit:
+            if outbox.unbidden >= outbox.limit:
                 await outbox.wait_room()
             # No checkpoint between the arrival of the bytes and their decoding.
             count = await self._transport.receive_into(decoder.get_buffer)

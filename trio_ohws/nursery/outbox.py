@@ -51,6 +51,7 @@ class Outbox:
         "_line",
         "_marks",
         "_on_dead",
+        "_owed",
         "_parked",
         "_plain_limit",
         "_queue",
@@ -60,6 +61,7 @@ class Outbox:
         "messages",
         "queued",
         "refusing",
+        "unbidden",
         "written",
     )
 
@@ -83,6 +85,8 @@ class Outbox:
         self._line: deque[_Place] = deque()
         self._room: trio.Event | None = None  # what the reader waits for
         self._marks: deque[tuple[int, Callable[[], object]]] = deque()
+        self.unbidden: int = 0  # of the bytes queued, those of answers and of callback forms
+        self._owed: deque[tuple[int, int]] = deque()  # for each of those frames: its end, its size
 
     @property
     def position(self) -> int:
@@ -104,21 +108,28 @@ class Outbox:
 
     # Putting
 
-    def offer(self, opcode: int, payload: bytes | memoryview, *, always: bool = False) -> bool:
+    def offer(
+        self, opcode: int, payload: bytes | memoryview, *, in_turn: bool = False, always: bool = False
+    ) -> bool:
         """Queue a message as one frame, if that is admitted now; False if not, and nothing was queued.
 
         Args:
             opcode: TEXT or BINARY.
             payload: not masked yet.
+            in_turn: it is, because `turn` has just returned.
             always: whatever the limit, and whoever waits.
         """
-        if not always and (self.refusing or self.queued >= self.limit or self._line):
+        if always:
+            before = self.position
+        elif not in_turn and (self.refusing or self.queued >= self.limit or self._line):
             return False
         self.messages += 1
         if len(payload) > self._plain_limit:
             self._put_message(opcode, payload)
         else:
-            self.put(encode(opcode, payload))
+            self._put(encode(opcode, payload))
+        if always:
+            self._owe(self.position - before)
         return True
 
     def compress(self, deflate: Deflate) -> None:
@@ -139,11 +150,27 @@ class Outbox:
         if len(payload) > COPY_LIMIT:
             self.put_parts(encode_parts(opcode, payload))
         else:
-            self.put(encode(opcode, payload))
+            self._put(encode(opcode, payload))
         self._deflate = deflate
 
-    def put(self, frame: bytes) -> None:
-        """Queue a whole frame, whatever the limit; drop it if the outbox is dead."""
+    def put(self, frame: bytes, *, ours: bool = False) -> None:
+        """Queue a whole control frame, whatever the limit; drop it if the outbox is dead.
+
+        Args:
+            frame: the bytes.
+            ours: it answers nothing, so that no patience of the reader's could have held it back.
+        """
+        self._put(frame)
+        if not ours:
+            self._owe(len(frame))
+
+    def _owe(self, size: int) -> None:
+        """Count what was queued just now, and held back by no limit, until it is written."""
+        if self.queued:
+            self.unbidden += size
+            self._owed.append((self.position, size))
+
+    def _put(self, frame: bytes) -> None:
         if self._burst:
             if self._failure is None:
                 self._queue.append(frame)
@@ -177,7 +204,7 @@ class Outbox:
             self._burst = True
             if self._parked is not None:
                 self._wake()
-        if self._marks or self._line or self._room is not None:
+        if self._marks or self._owed or self._line or self._room is not None:
             self._progress()
 
     def hold(self) -> None:
@@ -247,8 +274,12 @@ class Outbox:
         self._progress()
 
     async def wait_room(self) -> None:
-        """The reader's: wait while more than the limit is queued. It keeps no place in the line."""
-        if self.queued >= self.limit and not self.refusing:
+        """The reader's: wait while more than the limit is queued of what it alone can hold back.
+
+        Not for what senders queued, whom the limit holds back: a peer that writes before it reads on would
+        wait for this reader, the reader for the writer, and the writer for the peer.
+        """
+        if self.unbidden >= self.limit and not self.refusing:
             self._room = trio.Event()
             await self._room.wait()
 
@@ -346,12 +377,13 @@ class Outbox:
         """Something was written or died, or the line has moved: tell those whom it concerns."""
         if self._marks:
             self._reach()
-        if self.queued < self.limit or self.refusing:
-            if self._line:
-                self._line[0].event.set()
-            if self._room is not None:
-                self._room.set()
-                self._room = None
+        while self._owed and self._owed[0][0] <= self.written:
+            self.unbidden -= self._owed.popleft()[1]
+        if self._line and (self.queued < self.limit or self.refusing):
+            self._line[0].event.set()
+        if self._room is not None and (self.unbidden < self.limit or self.refusing):
+            self._room.set()
+            self._room = None
 
     def _reach(self) -> None:
         while self._marks and (self._marks[0][0] <= self.written or self._failure is not None):
@@ -363,7 +395,8 @@ class Outbox:
             self._failure = failure
             self.refusing = True
             self._queue.clear()
-            self.queued = 0
+            self.queued = self.unbidden = 0
+            self._owed.clear()
             self._burst = True
             self._progress()
 

@@ -45,7 +45,7 @@ class Pings:
     def send(self, payload: bytes) -> _Ping:
         """Queue a ping."""
         ping = self._in_flight[payload] = _Ping()
-        self._outbox.put(encode(PING, payload))
+        self._outbox.put(encode(PING, payload), ours=True)
         self._outbox.mark(self._outbox.position, ping.written)
         return ping
 
