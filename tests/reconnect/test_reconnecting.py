@@ -182,6 +182,24 @@ async def test_nothing_waits_for_a_supervisor_that_is_no_more(
 # Attempts
 
 
+@pytest.mark.parametrize("script", [polite, mute], ids=["connected", "connecting"])
+async def test_our_own_goodbye_is_no_loss(
+    script: Callable[[Peer], Awaitable[object]], nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """When the block raises, nobody is asked whether to try again."""
+    asked: list[Exception] = []
+    servers = Servers(nursery, script)
+    with pytest.raises(ValueError, match="mine"):
+        async with servers.socket({"should_retry": asked.append, "backoff": Backoff(0, 0)}) as ws:
+            statuses = ws.statuses()
+            await trio.sleep(1)
+            raise ValueError("mine")
+
+    assert [] == asked
+    assert Stopped() == [status async for status in statuses][-1]
+    assert [0] == servers.dialled
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_a_final_refusal(status: int, nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """It is tried once; whoever waits is told why, each with an error of their own."""
@@ -645,7 +663,8 @@ async def test_keep(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     assert [0, 1] == servers.dialled
 
 
-async def test_keep_is_bounded(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("_again", range(4))  # Trio wakes those who wait in either order, by chance
+async def test_keep_is_bounded(_again: int, nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     """Above `send_buffer` sending waits, in order, until there is a connection."""
     keeper = Keeper()
     servers = Servers(nursery, None, None, keeper)
@@ -851,6 +870,26 @@ async def test_a_callback_gets_what_is_unread(
             await ws.receive()
         await ws.wait_closed()
     assert ["a", "b", "c", "d"] == got
+
+
+async def test_a_backlog_that_outlives_its_connection(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """A slow callback that came late gets all of it, in order, before what the next connection brings."""
+    numbers = [str(n) for n in range(600)]
+    got: list[str] = []
+
+    async def append(err: None, message: str) -> None:
+        await trio.sleep(0.1)
+        got.append(message)
+
+    servers = Servers(nursery, sends(*numbers, after=5), goodbye("last"))
+    async with servers.socket(receive_buffer=(1000, 100000)) as ws:
+        await trio.sleep(1)
+        ws.on("message", append)
+        await ws.wait_closed()
+        assert len(got) < 600
+    assert [*numbers, "last"] == got
 
 
 async def test_once_leaves_the_rest(nursery: trio.Nursery, autojump_clock: MockClock) -> None:

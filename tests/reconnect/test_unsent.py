@@ -41,7 +41,7 @@ async def test_what_is_written_at_once_is_not_remembered(nursery: trio.Nursery) 
     unsent.keep(message(1))
     unsent.replay(outbox)
     await trio.testing.wait_all_tasks_blocked()
-    unsent.take_back(outbox)
+    unsent.take_back()
 
     assert 0 == len(unsent)
     nursery.cancel_scope.cancel()
@@ -59,7 +59,7 @@ async def test_a_frame_that_was_cut(written: int, nursery: trio.Nursery) -> None
         outbox.release()
     wire.fail(BrokenPipeError())
     await trio.testing.wait_all_tasks_blocked()
-    unsent.take_back(outbox)
+    unsent.take_back()
 
     assert [message(n) for n in range(written, 6)] == replayed(unsent)
     nursery.cancel_scope.cancel()
@@ -82,7 +82,7 @@ async def test_nothing_is_lost_or_doubled_where_a_write_is_whole_or_nothing(nurs
     await trio.testing.wait_all_tasks_blocked()
     wire.fail(ConnectionResetError())
     await trio.testing.wait_all_tasks_blocked()
-    unsent.take_back(outbox)
+    unsent.take_back()
     unsent.keep(message(9))
     through = [(one.opcode, one.payload) for one in parse_frames(wire.data)[0]]
 
@@ -101,7 +101,7 @@ async def test_a_connection_that_is_dead_already(nursery: trio.Nursery) -> None:
     wire.fail(BrokenPipeError())
     unsent.replay(outbox)
     await trio.testing.wait_all_tasks_blocked()
-    unsent.take_back(outbox)
+    unsent.take_back()
 
     assert [message(1), message(2)] == replayed(unsent)
     nursery.cancel_scope.cancel()

@@ -268,7 +268,7 @@ class ReconnectingWebSocket(WebSocket):
             self._show(Connected(outage.attempts))
         await session.join()
         outage.lost(began, trio.current_time())
-        await self._put_aside(session)
+        await self._put_aside()
         return session.end_of_messages()
 
     async def _greet(self, session: Session, attempt: int) -> None:
@@ -298,12 +298,11 @@ class ReconnectingWebSocket(WebSocket):
                     ways = None
                 nursery.cancel_scope.cancel()
 
-    async def _put_aside(self, session: Session) -> None:
+    async def _put_aside(self) -> None:
         """Save what a connection has left; if that is too much, wait until somebody reads."""
         self._ready = False
-        assert session.outbox is not None
-        self._unsent.take_back(session.outbox)
-        await self._emitter.keep_unread()
+        self._unsent.take_back()
+        self._emitter.keep_unread()
         self._change()
         room = trio.Event()
         if self._emitter.unread.awaits_room(room):

@@ -46,26 +46,25 @@ class LastingEmitter(Emitter):
             self._on_push()
 
     def begin(self, inbox: BoundedQueue[Message] | None) -> None:
-        """As `Emitter.begin`; what `once` has left of the last connection's messages is kept."""
-        self._set_aside()
+        """As `Emitter.begin`; what is left of the last connection's messages is kept."""
+        rest = self._inbox.take_all() if self._inbox else []
         super().begin(inbox)
+        if self.pushing and rest and inbox is not None:  # a callback came, and nothing has run since
+            inbox.restore(rest)
+            self._plan()
+        else:
+            self._keep(rest)
 
     def end_messages(self) -> None:
         """End the streams of messages, unless another connection may come."""
         if not self.lasting:
             super().end_messages()
 
-    async def keep_unread(self) -> None:
-        """The connection has ended: what nobody read is kept, what callbacks have not got yet, they get.
+    def keep_unread(self) -> None:
+        """The connection has ended: keep what nobody read. What callbacks have not got yet, they get."""
+        if self._inbox and not self.pushing:
+            self._keep(self._inbox.take_all())
 
-        If cancelled:
-            Call it again.
-        """
-        if self.pushing:
-            await self.drain()
-        self._set_aside()
-
-    def _set_aside(self) -> None:
-        if self._inbox:
-            for message in self._inbox.take_all():
-                self.unread.put(message)
+    def _keep(self, messages: list[Message]) -> None:
+        for message in messages:
+            self.unread.put(message)

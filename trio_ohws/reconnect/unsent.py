@@ -55,14 +55,12 @@ class Unsent:
             outbox.mark(outbox.position, lambda: self._written(outbox))
 
     def _written(self, outbox: Outbox) -> None:
+        """All that was queued when this began to watch is written, or the outbox is dead."""
         self._watching = False
-        self._forget(outbox)
-        if self._taken:
-            self._watch(outbox)
-
-    def _forget(self, outbox: Outbox) -> None:
         while self._taken and self._taken[0][0] <= outbox.written:
             self._taken.popleft()
+        if self._taken:
+            self._watch(outbox)
 
     def replay(self, outbox: Outbox) -> None:
         """Hand all that waits to a new connection, in order."""
@@ -73,10 +71,8 @@ class Unsent:
             if outbox.queued or outbox.failure is not None:
                 self.taken(frame, outbox)
 
-    def take_back(self, outbox: Outbox) -> None:
-        """The connection has ended: what it took and did not write waits again, before the rest."""
-        self._forget(outbox)
-        self._watching = False
+    def take_back(self) -> None:
+        """The connection's outbox is dead: what it took and did not write waits again, before the rest."""
         while self._taken:
             frame = self._taken.pop()[1]
             self._waiting.appendleft(frame)
