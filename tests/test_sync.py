@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import Any, Self
 
@@ -694,11 +694,11 @@ def test_what_a_callback_raises_in_a_worker(serve: Serve) -> None:
     """The peer gets Close 1001; the error comes out of what waits, and bare out of the block."""
     keeper = Keeper(then=texts("a", "b"))
     told: list[object] = []
-    error = ValueError("mine")
+    error, cause = ValueError("mine"), KeyError()
 
     def raise_it(err: None, value: str) -> None:
         told.append(value)
-        raise error
+        raise error from cause
 
     with pytest.raises(ValueError, match="mine") as caught, create_websocket(callbacks="worker") as ws:
         ws.on("message", raise_it)
@@ -708,6 +708,7 @@ def test_what_a_callback_raises_in_a_worker(serve: Serve) -> None:
             ws.ping()
 
     assert error is caught.value
+    assert cause is error.__cause__
     assert ["a", 1001] == told
     assert GOING_AWAY == keeper.frames[-1]
 
@@ -788,18 +789,13 @@ def test_many_threads_send(serve: Serve) -> None:
 def test_one_thread_receives(serve: Serve) -> None:
     """A second one is refused, and the first one waits on; callbacks are none of their business."""
     threads: set[threading.Thread] = set()
-    with open_websocket(serve(echo)) as ws, ThreadPoolExecutor(1) as pool:
+    with open_websocket(serve(echo)) as ws, ThreadPoolExecutor(2) as pool:
         ws.on("dataEnd", lambda: threads.add(threading.current_thread()))
-        first = pool.submit(ws.receive)
-        while True:
-            try:
-                ws.receive(timeout=0.001)
-            except TimeoutError:
-                continue
-            except trio.BusyResourceError:
-                break
+        both = [pool.submit(ws.receive) for _ in range(2)]
+        refused, waiting = wait(both, 30, FIRST_COMPLETED)
+        assert isinstance(refused.pop().exception(), trio.BusyResourceError)
         ws.send("x")
-        assert "x" == first.result(30)
+        assert "x" == waiting.pop().result(30)
 
     assert {threading.current_thread()} == threads
 

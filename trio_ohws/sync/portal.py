@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeVar
 
 import anyio
 import anyio.from_thread
+import outcome
 import trio
 
 from trio_ohws.nursery.bare import bare_errors
@@ -208,12 +209,9 @@ class SocketThread:
         except BaseException:
             self._give_up(operation, bell)
             raise
-        try:
-            return operation.result.unwrap()
-        except Exception:
-            if self._fault is not None and here != self._worker:
-                raise self._fault from None  # which is why
-            raise
+        if self._fault is not None and here != self._worker and isinstance(operation.result, outcome.Error):
+            raise self._fault  # which is why
+        return operation.result.unwrap()
 
     def call(self, function: Callable[[], T]) -> T:
         """Have a function called there, if the socket is entered; else here, for nobody else has it."""
@@ -230,10 +228,12 @@ class SocketThread:
     def _start(self, portal: anyio.from_thread.BlockingPortal, operation: Operation[T]) -> None:
         try:
             portal.start_task_soon(operation.run)
+            return
         except RuntimeError:
             if not self.over:
                 raise  # AnyIO's word on a wrong thread
-            raise self._fault or RuntimeError(LEFT) from None
+        # Not within `except`: what a callback raised keeps the cause and the context that it had.
+        raise self._fault or RuntimeError(LEFT)
 
     def _wait(self, operation: Operation[T], bell: Bell, runs_callbacks: bool) -> None:
         """Sleep until it is done, or run callbacks: those, too, that became due before it was done."""
