@@ -41,18 +41,13 @@ TARGETS: Final[tuple[Target, ...]] = get_args(Target)
 URL: Final = "ws://example.test/chat"
 LAST_WORDS: Final = "last words"
 THERE_AND_BACK: Final = "there and back"
-HANG_S: Final = 1000.0
-
-# Another order of tasks may leave a point out, or show another one.
-TRIES: Final = 3
-
-GOODBYE_S: Final = 2.0
-
-# On real sockets, how long nothing may happen before the clock jumps, in real seconds.
-IDLE_S: Final = 0.02
-
 CONNECTIONS: Final = re.compile(r"(headerReceive open close )*")
-
+HANG_S: Final = 1000.0
+GOODBYE_S: Final = 2.0
+IDLE_S: Final = 0.02
+"""On real sockets: how long nothing may happen before the clock jumps, in real seconds."""
+TRIES: Final = 3
+"""Another order of tasks may leave a point out, or show another one."""
 
 Point = tuple[str, int]
 """The name of a task, and the number of its step; or "entering", and how often that was."""
@@ -150,15 +145,15 @@ class Trial(trio.abc.Instrument):
 
         assert ws.state in {"idle", "closed"}
         if self.fired and self.target == "nursery":
-            assert trio.current_time() - self._cancelled_at <= GOODBYE_S
+            assert trio.current_time() - self._cancelled_at <= GOODBYE_S, "a long goodbye"
         for peer in self.peers:
             await peer.gone.wait()
         assert journal.names().count("error") <= sum(peer.refused for peer in self.peers)
         assert CONNECTIONS.fullmatch("".join(f"{name} " for name in journal.names() if name != "error"))
         if was_open and usable and ends_in_time:
-            assert self.peers[-1].close_code == (1001 if raised else 1000)
+            assert self.peers[-1].close_code == (1001 if raised else 1000), "no goodbye"
         self._judge_what_was_sent(ends_in_time=ends_in_time)
-        assert self.received == self.expected[: len(self.received)]
+        assert self.received == self.expected[: len(self.received)], "received with a gap"
 
     @contextmanager
     def call(self, *, waits: bool = False) -> Iterator[None]:
@@ -173,7 +168,7 @@ class Trial(trio.abc.Instrument):
         if scope is not None and scope.cancelled_caught:
             assert trio.current_time() == self._cancelled_at
             left = self._tasks() - before
-            assert waits or not left, left
+            assert waits or not left, f"tasks are left: {left}"
 
     def pushed(self, *messages: Message, echoes: bool = True) -> None:
         """Let the peer send messages as soon as it is connected; the body is to receive them."""
@@ -183,7 +178,7 @@ class Trial(trio.abc.Instrument):
     async def connect(self, ws: WebSocket, url: str = URL, options: dict[str, Any] | None = None) -> None:
         """Connect, to a memory stream unless the socket dials otherwise."""
         assert await ws.connect(url, options) is True
-        assert ws.state == "open"
+        assert ws.state == "open", "connect returned, and it is not open"
 
     async def send(self, ws: WebSocket, message: Message) -> None:
         """Send a message, which the peer must get, and may echo."""
@@ -200,9 +195,7 @@ class Trial(trio.abc.Instrument):
         """Receive a message."""
         self.received.append(await ws.receive())
 
-    async def listen(
-        self, before: Callable[[trio.abc.Stream], Awaitable[trio.abc.Stream]] = _as_it_is
-    ) -> int:
+    async def listen(self, before: Before = _as_it_is) -> int:
         """Serve on a port of 127.0.0.1, which is returned.
 
         Args:
@@ -244,11 +237,7 @@ class Trial(trio.abc.Instrument):
         self.world.start_soon(self._serve, theirs)
         return ours
 
-    async def _serve(
-        self,
-        stream: trio.abc.Stream,
-        before: Before = _as_it_is,
-    ) -> None:
+    async def _serve(self, stream: trio.abc.Stream, before: Before = _as_it_is) -> None:
         peer = ForeignPeer(stream, refused=len(self.peers) < self.manners.refuses)
         self.peers.append(peer)
         self._sent.append([])
@@ -359,9 +348,11 @@ class Trial(trio.abc.Instrument):
     def _judge_what_was_sent(self, *, ends_in_time: bool) -> None:
         """Whole frames, and those messages that were queued: all of them if the Close frame came through."""
         for peer, sent in zip(self.peers, self._sent, strict=True):
-            assert not (ends_in_time and peer.torn)
-            assert peer.late == 0
-            assert peer.messages == (sent if peer.close_code is not None else sent[: len(peer.messages)])
+            assert not (ends_in_time and peer.torn), "the last frame is torn"
+            assert peer.late == 0, "something came after the Close frame"
+            if peer.close_code is None:
+                del sent[len(peer.messages) :]
+            assert peer.messages == sent, "not what was queued"
 
 
 @dataclass(frozen=True)
@@ -431,4 +422,4 @@ def _nothing_unraisable() -> Iterator[None]:
         sys.unraisablehook = hook
         gc.unfreeze()
 
-    assert not left, left
+    assert not left, f"unraisable: {left}"

@@ -536,7 +536,7 @@ async def iterate_to_the_end(trial: Trial) -> None:
         assert trial.received == trial.expected
 
 
-@scenario()
+@scenario("caller", "nursery")
 async def everything_at_once(trial: Trial) -> None:
     """A task for each of those who can wait."""
     trial.pushed(*COUNT)

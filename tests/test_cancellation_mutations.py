@@ -171,17 +171,17 @@ def goodbye_without_shield(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("mutation", "name", "target", "clue"),
     [
-        (send_that_writes, "send_over_tcp", "caller", "ProtocolError|TooSlowError|peer"),
-        (send_that_waits_afterwards, "send_in_line", "caller", "peer.messages =="),
+        (send_that_writes, "send_over_tcp", "caller", "ProtocolError|TooSlowError|torn|not what was queued"),
+        (send_that_waits_afterwards, "send_in_line", "caller", "not what was queued"),
         (flush_that_swallows, "send_nowait_and_flush", "caller", "Cancelled was swallowed"),
         (receive_that_loses, "receive", "caller", "TooSlowError"),
         (ping_that_stays, "ping", "caller", "in flight already"),
-        (connect_that_swallows, "connect_over_memory", "caller", 'ws.state == "open"'),
+        (connect_that_swallows, "connect_over_memory", "caller", "connect returned, and it is not open"),
         (connect_that_translates, "connect_over_memory", "caller", r"\[2302999\]"),
         (dial_that_leaks, "connect_over_tcp", "caller", "ResourceWarning"),
-        (close_that_goes_on, "close", "caller", "assert waits or not left"),
-        (goodbye_without_close, "receive", "nursery", r"peers\[-1\]\.close_code =="),
-        (goodbye_without_shield, "leave_a_stalled_peer", "nursery", "<= GOODBYE_S"),
+        (close_that_goes_on, "close", "caller", "tasks are left"),
+        (goodbye_without_close, "receive", "nursery", "no goodbye"),
+        (goodbye_without_shield, "leave_a_stalled_peer", "nursery", "a long goodbye"),
     ],
 )
 def test_a_mutation_is_caught(
@@ -192,4 +192,5 @@ def test_a_mutation_is_caught(
     with pytest.raises(AssertionError, match=f"^{name}, {target} cancelled at ") as caught:
         cover(SCENARIOS[name], target)
 
-    assert re.search(clue, "".join(traceback.format_exception(caught.value)))
+    report = "".join(traceback.format_exception(caught.value))
+    assert re.search(clue, report)
