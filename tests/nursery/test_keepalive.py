@@ -7,6 +7,7 @@ import pytest
 import trio
 import trio.testing
 
+from trio_ohws.nursery.flag import Flag
 from trio_ohws.nursery.keepalive import keep_alive
 
 
@@ -79,7 +80,7 @@ async def test_keep_alive(
 ) -> None:
     """A ping follows `interval` seconds of silence, the end follows `patience` seconds after it, exactly."""
     link = WatchedLink()
-    over = trio.Event()
+    over = Flag()
 
     async def run_timetable() -> None:
         for moment, action in timetable.items():
@@ -101,7 +102,7 @@ async def test_keep_alive(
 
 async def test_an_answer_at_once_is_an_answer(autojump_clock: trio.testing.MockClock) -> None:
     """A pong that comes in the very instant of the ping counts: in virtual time every fast peer does that."""
-    over = trio.Event()
+    over = Flag()
 
     class InstantLink(WatchedLink):
         def send_ping(self) -> None:
@@ -119,7 +120,7 @@ async def test_an_answer_at_once_is_an_answer(autojump_clock: trio.testing.MockC
 
 async def test_the_end_is_seen_at_once(autojump_clock: trio.testing.MockClock) -> None:
     """What is over needs no watch, whether pings are on or off."""
-    over = trio.Event()
+    over = Flag()
     over.set()
     for interval in (None, 30):
         assert await keep_alive(WatchedLink(), over, interval, 30)

@@ -7,7 +7,6 @@ and all others already have; or for the backlog, when a callback came to an inbo
 """
 
 import inspect
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from operator import length_hint
 from typing import Any, Final
@@ -104,9 +103,9 @@ class Emitter:
         self._callbacks: dict[str, tuple[_Callback, ...]] = dict.fromkeys(EVENT_NAMES, ())
         self._streams: dict[str, tuple[EventStream[Any], ...]] = dict.fromkeys(EVENT_NAMES, ())
         self._inbox: BoundedQueue[Message] | None = None
-        self.held: deque[tuple[BoundedQueue[Any], object]] = deque()  # refused, for want of room
+        self.held: list[tuple[BoundedQueue[Any], object]] = []  # refused, for want of room
         self._drain_lock = trio.Lock()
-        self._drained: deque[tuple[BoundedQueue[Any], object]] = deque()  # as held, of the backlog
+        self._drained: list[tuple[BoundedQueue[Any], object]] = []  # as held, of the backlog
         self._discarding = True
         self._finished = False
         self._spawn: Spawn | None = None
@@ -226,7 +225,7 @@ class Emitter:
 
     def emit(self, name: str, value: object = None) -> None:
         """Tell an event other than a message, which happens once or twice in a connection: it never waits."""
-        held: deque[tuple[BoundedQueue[Any], object]] = deque()
+        held: list[tuple[BoundedQueue[Any], object]] = []
         self._tell(name, value, held)
         self._tell_streams(name, value, held)
         for queue, item in held:
@@ -334,14 +333,14 @@ class Emitter:
         self._tell("dataEnd", None, self.held)
         self._tell_streams("dataEnd", None, self.held)
 
-    def _tell_pieces(self, message: Message, held: deque[tuple[BoundedQueue[Any], object]]) -> None:
+    def _tell_pieces(self, message: Message, held: list[tuple[BoundedQueue[Any], object]]) -> None:
         if self._fragment_size is None:
             self._tell("message", message, held)
         else:
             for piece in pieces(message, self._fragment_size):
                 self._tell("message", piece, held)
 
-    def _tell(self, name: str, value: object, held: deque[tuple[BoundedQueue[Any], object]]) -> None:
+    def _tell(self, name: str, value: object, held: list[tuple[BoundedQueue[Any], object]]) -> None:
         for callback in self._callbacks[name]:
             if not callback.active:
                 continue
@@ -357,13 +356,13 @@ class Emitter:
                 if callback.once:
                     callback.queue.end()
 
-    def _tell_streams(self, name: str, value: object, held: deque[tuple[BoundedQueue[Any], object]]) -> None:
+    def _tell_streams(self, name: str, value: object, held: list[tuple[BoundedQueue[Any], object]]) -> None:
         for stream in self._streams[name]:
             if not stream.offer(value):
                 held.append((stream, value))
 
 
-async def _put_where_room(held: deque[tuple[BoundedQueue[Any], object]]) -> None:
+async def _put_where_room(held: list[tuple[BoundedQueue[Any], object]]) -> None:
     """Wait until one of the queues has room, and put in what that refused; the others keep waiting.
 
     If cancelled:

@@ -34,13 +34,15 @@ class Replies:
         self._spawn = spawn
         self._running = False
         self._steps = 0
-        self._waiting: deque[tuple[Listener, BaseException | None, object]] = deque()
+        self._waiting: deque[tuple[Listener, BaseException | None, object]] | None = None
 
     def put(self, callback: Listener, error: BaseException | None, value: object) -> None:
         """Have `callback` called."""
         if not self._running:
             self._spawn(self._run)
             self._running = True
+        if self._waiting is None:  # a deque takes 0.6 KiB, and most sockets never need this one
+            self._waiting = deque()
         self._waiting.append((callback, error, value))
 
     async def _run(self) -> None:

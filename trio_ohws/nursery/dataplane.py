@@ -29,6 +29,7 @@ from trio_ohws._wire.http1 import HeadParser, MalformedHead, ResponseHead
 from trio_ohws._wire.upgrade import Refusal, canonical_head, check_answer, check_extensions, request_key
 from trio_ohws.events.emitter import Emitter
 from trio_ohws.events.queue import TURN
+from trio_ohws.nursery.flag import Flag
 from trio_ohws.nursery.outbox import Outbox
 from trio_ohws.nursery.pings import Pings
 from trio_ohws.nursery.transport import LINK_ERRORS, Transport
@@ -93,14 +94,14 @@ class DataPlane(trio.abc.Stream):
         self._owner = owner
         self._offers_deflate = deflate
         self._key = b""
-        self._released: trio.Event | None = trio.Event()
+        self._released: Flag | None = Flag()
         self._draining = False
         self._stops = 0  # passes that ended at a control frame
         self.head: ResponseHead | None = None  # the answer, as the server sent it
         self.subprotocol: str | None = None
         self.deflate: Deflate | None = None  # what was agreed
         self.pings: Pings = Pings(outbox)
-        self.close_queued: trio.Event = trio.Event()  # our Close frame is in the outbox
+        self.close_queued: Flag = Flag()  # our Close frame is in the outbox
         self._now = trio.lowlevel.current_clock().current_time  # asked once per read
         self.heard_at: float = self._now()  # when bytes last arrived, or the reader last came back to listen
         self.parked_since: float | None = None  # the reader waits for a consumer

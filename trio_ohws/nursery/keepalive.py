@@ -5,6 +5,8 @@ from typing import Protocol
 
 import trio
 
+from trio_ohws.nursery.flag import Flag
+
 __all__ = ["Link", "keep_alive"]
 
 
@@ -23,7 +25,7 @@ class Link(Protocol):
         """Queue an empty ping."""
 
 
-async def keep_alive(link: Link, over: trio.Event, interval: float | None, patience: float | None) -> bool:
+async def keep_alive(link: Link, over: Flag, interval: float | None, patience: float | None) -> bool:
     """Watch `link` until `over`; False if the peer did not answer a ping in time.
 
     Any inbound byte is a sign of life. Time during which the reader is parked does not count.

@@ -7,7 +7,6 @@ frame of a burst is written at once, and what follows is gathered until the writ
 turn (0.6 µs a frame). Frames queued by callbacks are written at the end of the reader's pass.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -39,9 +38,12 @@ class Outbox:
         transport: where they go.
         limit: bytes queued from which on no data frame is admitted.
         on_dead: called once, when a write failed.
+        start_writer: starts `run` as a task, when there is something that it has to write; None if somebody
+            has started it. Many connections never need it: what can be written at once is.
     """
 
     __slots__ = (
+        "_asleep",
         "_burst",
         "_deflate",
         "_end",
@@ -52,11 +54,12 @@ class Outbox:
         "_marks",
         "_on_dead",
         "_owed",
-        "_parked",
         "_plain_limit",
         "_queue",
         "_room",
+        "_start_writer",
         "_transport",
+        "_writer",
         "limit",
         "messages",
         "queued",
@@ -65,7 +68,13 @@ class Outbox:
         "written",
     )
 
-    def __init__(self, transport: Transport, limit: int, on_dead: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        limit: int,
+        on_dead: Callable[[], object],
+        start_writer: Callable[[], object] | None = None,
+    ) -> None:
         self._transport = transport
         self.limit: int = limit
         self._on_dead = on_dead
@@ -74,19 +83,21 @@ class Outbox:
         self.messages: int = 0  # data frames since the beginning
         self._deflate: Deflate | None = None
         self._plain_limit = COPY_LIMIT  # bytes of payload up to which a frame is made without further ado
-        self._queue: deque[bytes] = deque()
+        self._queue: list[bytes] = []
         self._burst = False  # gather; true whenever something is queued or in the writer's hand
         self._holding = False  # the reader is in a pass, and will write at its end
         self._in_hand = False
-        self._parked: trio.lowlevel.Task | None = None  # the writer, with nothing to do
+        self._start_writer = start_writer
+        self._asleep = start_writer is not None  # the writer has nothing to do, or was not started yet
+        self._writer: trio.lowlevel.Task | None = None
         self._failure: BaseException | None = None
         self._end: Callable[[], BusinessError] | None = None  # why, if no write was the first to fail
         self.refusing: bool = True  # data frames are not, or not yet, or no longer admitted
-        self._line: deque[_Place] = deque()
+        self._line: list[_Place] = []
         self._room: trio.Event | None = None  # what the reader waits for
-        self._marks: deque[tuple[int, Callable[[], object]]] = deque()
+        self._marks: list[tuple[int, Callable[[], object]]] = []
         self.unbidden: int = 0  # of the bytes queued, those of answers and of callback forms
-        self._owed: deque[tuple[int, int]] = deque()  # for each of those frames: its end, its size
+        self._owed: list[tuple[int, int]] = []  # for each of those frames: its end, its size
 
     @property
     def position(self) -> int:
@@ -175,7 +186,7 @@ class Outbox:
             if self._failure is None:
                 self._queue.append(frame)
                 self.queued += len(frame)
-                if self._parked is not None and not self._holding:
+                if self._asleep and not self._holding:
                     self._wake()
             return
         self._burst = True
@@ -187,7 +198,7 @@ class Outbox:
             self._burst = True
             self._queue.extend(parts)
             self.queued += sum(map(len, parts))
-            if self._parked is not None and not self._holding:
+            if self._asleep and not self._holding:
                 self._wake()
 
     def _write_now(self, data: bytes) -> None:
@@ -202,7 +213,7 @@ class Outbox:
             self._queue.append(data[sent:])
             self.queued = len(data) - sent
             self._burst = True
-            if self._parked is not None:
+            if self._asleep:
                 self._wake()
         if self._marks or self._owed or self._line or self._room is not None:
             self._progress()
@@ -217,7 +228,7 @@ class Outbox:
         if self._in_hand or self._failure is not None:
             return
         if self.queued > _WRITE_SIZE:
-            if self._parked is not None:
+            if self._asleep:
                 self._wake()
             return
         self._burst = False
@@ -324,7 +335,8 @@ class Outbox:
         while self._failure is None:
             while not self._queue:
                 self._burst = False
-                self._parked = trio.lowlevel.current_task()
+                self._asleep = True
+                self._writer = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._abort)
             buffers, size = self._take()
             self._in_hand = True
@@ -344,14 +356,12 @@ class Outbox:
     def _take(self) -> tuple[list[bytes], int]:
         """Take the next buffers to write out of the queue: small frames joined, large ones as they are."""
         queue = self._queue
-        if len(queue) == 1:
-            data = queue.popleft()
-            return [data], len(data)
         buffers: list[bytes] = []
         small: list[bytes] = []
-        size = 0
-        while queue and size < _WRITE_SIZE - COPY_LIMIT:
-            data = queue.popleft()
+        size = taken = 0
+        while taken < len(queue) and size < _WRITE_SIZE - COPY_LIMIT:
+            data = queue[taken]
+            taken += 1
             size += len(data)
             if len(data) <= COPY_LIMIT:
                 small.append(data)
@@ -360,17 +370,20 @@ class Outbox:
                 buffers.append(b"".join(small))
                 small = []
             buffers.append(data)
+        del queue[:taken]
         if small:
-            buffers.append(b"".join(small))
+            buffers.append(small[0] if len(small) == 1 else b"".join(small))
         return buffers, size
 
     def _wake(self) -> None:
-        assert self._parked is not None
-        trio.lowlevel.reschedule(self._parked)
-        self._parked = None
+        self._asleep = False
+        if self._writer is not None:
+            trio.lowlevel.reschedule(self._writer)
+        elif self._start_writer is not None:
+            self._start_writer()
 
     def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
-        self._parked = None
+        self._asleep = False
         return trio.lowlevel.Abort.SUCCEEDED
 
     def _progress(self) -> None:
@@ -378,7 +391,7 @@ class Outbox:
         if self._marks:
             self._reach()
         while self._owed and self._owed[0][0] <= self.written:
-            self.unbidden -= self._owed.popleft()[1]
+            self.unbidden -= self._owed.pop(0)[1]
         if self._line and (self.queued < self.limit or self.refusing):
             self._line[0].event.set()
         if self._room is not None and (self.unbidden < self.limit or self.refusing):
@@ -387,7 +400,7 @@ class Outbox:
 
     def _reach(self) -> None:
         while self._marks and (self._marks[0][0] <= self.written or self._failure is not None):
-            self._marks.popleft()[1]()
+            self._marks.pop(0)[1]()
 
     def die(self, failure: BaseException) -> None:
         """The link is dead for writing: drop what is queued, wake who waits, and let nothing in any more."""

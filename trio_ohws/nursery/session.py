@@ -39,6 +39,7 @@ from trio_ohws.events.queue import BoundedQueue
 from trio_ohws.nursery.bare import bare_errors
 from trio_ohws.nursery.dataplane import DataPlane
 from trio_ohws.nursery.endpoints import Endpoints, endpoints_of
+from trio_ohws.nursery.flag import Flag
 from trio_ohws.nursery.keepalive import keep_alive
 from trio_ohws.nursery.outbox import Outbox
 from trio_ohws.nursery.patience import warn_once
@@ -129,8 +130,8 @@ class Session:
         self._refusal: Refusal | None = None
         self._ending: _Ending | None = None
         self._aborted = False
-        self._over = trio.Event()  # it is going to end
-        self._eof = trio.Event()  # nothing more can be read
+        self._over = Flag()  # it is going to end
+        self._eof = Flag()  # nothing more can be read
         self._peer_closed = False
         self._close_written = False
         self._tasks: trio.Nursery | None = None
@@ -144,7 +145,7 @@ class Session:
         self.headers: ResponseHeaders = ResponseHeaders()
         self.endpoints: Endpoints = Endpoints()
         self.result: CloseResult | None = None
-        self.ended: trio.Event = trio.Event()
+        self.ended: Flag = Flag()
 
     # The socket's side
 
@@ -344,9 +345,7 @@ class Session:
         self._scope.deadline = trio.current_time() + self._settings.connect_timeout
         try:
             with self._scope:
-                stream = await dial()
-                self.endpoints = endpoints_of(stream)
-                transport = as_transport(stream)
+                transport = self._take_over(await dial())
                 try:
                     await self._serve(transport, task_status)
                 finally:
@@ -366,10 +365,14 @@ class Session:
         if refusal is not None:
             raise refusal
 
+    def _take_over(self, stream: trio.abc.Stream) -> Transport:
+        self.endpoints = endpoints_of(stream)
+        return as_transport(stream)
+
     async def _serve(self, transport: Transport, task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC114, ASYNC128
         """Shake hands over an open transport, and stay until nothing more is to be read or written."""
         settings, request = self._settings, self._request
-        self.outbox = Outbox(transport, settings.send_buffer, self._write_failed)
+        self.outbox = Outbox(transport, settings.send_buffer, self._write_failed, self._start_writer)
         decoder = Decoder(_run_scratch(), settings.max_message_size)
         deflate = settings.compression is not None
         plane = self._plane = DataPlane(
@@ -381,7 +384,6 @@ class Session:
         with bare_errors():
             async with trio.open_nursery() as tasks:
                 self._tasks = tasks
-                tasks.start_soon(self.outbox.run)
                 with self._handshake:
                     self._connection = await wrap_client_stream(
                         tasks,
@@ -449,6 +451,11 @@ class Session:
                 with suppress(*LINK_ERRORS):
                     await transport.send_eof()
             await self._eof.wait()
+
+    def _start_writer(self) -> None:
+        assert self._tasks is not None
+        assert self.outbox is not None
+        self._tasks.start_soon(self.outbox.run)
 
     def _write_failed(self) -> None:
         assert self._tasks is not None
