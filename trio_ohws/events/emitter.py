@@ -357,9 +357,7 @@ class Emitter:
                     callback.queue.end()
 
     def _tell_streams(self, name: str, value: object, held: list[tuple[BoundedQueue[Any], object]]) -> None:
-        for stream in self._streams[name]:
-            if not stream.offer(value):
-                held.append((stream, value))
+        held.extend((stream, value) for stream in self._streams[name] if not stream.offer(value))
 
 
 async def _put_where_room(held: list[tuple[BoundedQueue[Any], object]]) -> None:
