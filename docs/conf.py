@@ -93,3 +93,5 @@ def setup(app: Sphinx) -> None:
 html_theme = "furo"
 html_title = "trio_ohws"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["side_by_side.css"]

@@ -8,13 +8,16 @@ from tests.interpreter import run_python
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "docs" / "examples").glob("*.py"))
 HEADING = "\n# Output:\n"
+ANY_ORDER = "\n# Output, in some order:\n"  # of tasks that do not wait for each other
 SHOWN = [path for path in EXAMPLES if HEADING in path.read_text(encoding="utf-8")]
+UNORDERED = [path for path in EXAMPLES if ANY_ORDER in path.read_text(encoding="utf-8")]
 
 
 def test_there_are_examples() -> None:
     """The examples are where they are looked for."""
     assert {
         "anyio_stream",
+        "api_document_idiomatic",
         "blocking",
         "blocking_callbacks",
         "memory_network",
@@ -22,6 +25,7 @@ def test_there_are_examples() -> None:
         "proxies",
         "tls",
     } <= {path.stem for path in SHOWN}
+    assert ["api_document"] == [path.stem for path in UNORDERED]
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.stem)
@@ -33,6 +37,18 @@ def test_an_example_prints_its_output(path: Path) -> None:
 
     assert "" == ended.stderr
     assert expected == ended.stdout.splitlines()
+    assert 0 == ended.returncode
+
+
+@pytest.mark.parametrize("path", UNORDERED, ids=lambda path: path.stem)
+def test_an_example_prints_its_output_in_some_order(path: Path) -> None:
+    """What independent tasks print is there, and nothing else is."""
+    promised = path.read_text(encoding="utf-8").partition(ANY_ORDER)[2]
+    expected = [line.removeprefix("# ") for line in promised.splitlines()]
+    ended = run_python(str(path), folder=path.parent)
+
+    assert "" == ended.stderr
+    assert sorted(expected) == sorted(ended.stdout.splitlines())
     assert 0 == ended.returncode
 
 
