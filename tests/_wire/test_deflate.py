@@ -289,7 +289,8 @@ def test_nothing_but_final_blocks_cannot_starve_others() -> None:
 GARBAGE = b"\xff" * 10
 LATIN = Compressor()("Grüße".encode("latin-1"))
 NO_WINDOW = "permessage-deflate; server_no_context_takeover"
-FAR_BACK = Compressor(15)(random.Random(1).randbytes(2000) * 2)
+# Longer than what is inflated at a time: within that zlib sees no distance that is too far.
+FAR_BACK = Compressor(15)(random.Random(1).randbytes(2 * PIECE) * 2)
 
 REFUSED: list[tuple[str, str, bytes, Verdict]] = [
     ("garbage", "permessage-deflate", frame(BINARY | RSV1, GARBAGE), NO_DEFLATE),
