@@ -503,7 +503,7 @@ def test_many_small_bombs_do_not_add_up() -> None:
 
 
 def test_a_pass_ends_when_much_was_inflated() -> None:
-    """Others get a turn after each megabyte, inside a message too, and inside a frame."""
+    """Others get a turn after every few megabytes, inside a message too, and inside a frame."""
     decoder = Decoder(Scratch(), 1 << 28)
     decoder.deflate = negotiate("permessage-deflate")
     decoder.feed(frame(BINARY | RSV1, Compressor()(bytes(64 << 20))))
@@ -513,7 +513,7 @@ def test_a_pass_ends_when_much_was_inflated() -> None:
         pauses += 1
 
     assert [bytes(64 << 20)] == told
-    assert pauses >= 30
+    assert pauses >= 15
 
 
 # Our side
