@@ -1,13 +1,19 @@
 """Sphinx configuration; `make docs` builds with -n -W, so that a dead reference is an error."""
 
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from docutils.nodes import Element
+from docutils.nodes import Element, Node
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+
+sys.path.insert(0, str(Path(__file__).parent))  # Sphinx does not look for modules beside this one
+
+from generated import errors, events, scenarios  # only now can they be found
 
 project = "trio_ohws"
 author = "the trio_ohws maintainers"
@@ -83,8 +89,28 @@ def find_public_name(
     )
 
 
+TABLES = {
+    "codes": errors.codes,
+    "kinds": errors.kinds,
+    "raised": errors.others,
+    "events": events.events,
+    "scenarios": scenarios.scenarios,
+}
+
+
+class GeneratedTable(SphinxDirective):
+    """A table that is made from the code, while the page is read."""
+
+    required_arguments = 1
+
+    def run(self) -> list[Node]:
+        """Parse the table that the argument names."""
+        return self.parse_text_to_nodes(TABLES[self.arguments[0]]())
+
+
 def setup(app: Sphinx) -> None:
     """Connect what is defined here."""
+    app.add_directive("generated", GeneratedTable)
     app.connect("missing-reference", find_public_name)
     app.connect("autodoc-process-bases", show_public_bases)
     app.connect("autodoc-process-signature", hide_constructors)

@@ -210,7 +210,7 @@ class WebSocketRequestOptions:
     An empty ``ca_path`` or ``protocol`` counts as None, and ``client_cert`` and ``proxy`` may be mappings.
 
     Raises:
-        BusinessError: 401, and the message names what is wrong.
+        BusinessError: 401, a wrong type or value, which the message names.
 
     Source: the API document, ``WebSocketRequestOptions``; the last five are those of
         ``@ohos.net.webSocket``, levels 20 to 26.

@@ -330,10 +330,10 @@ class WebSocket(trio.abc.Channel[Message]):
             awaited. It returns after `open` was told.
 
         Raises:
-            BusinessError: 401, an argument is wrong; 2302001, the URL; 2302002, a certificate file does not
-                exist; 2302003, this socket is connecting, open or closing; 201, the policy or the operating
-                system does not permit it; 2302998, the policy does not allow this host, or its address;
-                2302999, anything else, with the HTTP status (or "0") as `data`.
+            BusinessError: 401, an argument is wrong; 2302001, the URL is not a WebSocket's; 2302002, a
+                certificate file does not exist; 2302003, this socket is connecting, open or closing; 201, the
+                policy or the operating system does not permit it; 2302998, the policy does not allow this
+                host, or its address; 2302999, anything else, with the HTTP status (or "0") as `data`.
             RuntimeError: the socket is not entered, or was left.
 
         If cancelled:

@@ -1,0 +1,1 @@
+"""Tables that are made from the code while the documentation is built."""
