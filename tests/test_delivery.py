@@ -768,7 +768,41 @@ async def test_rule_4_a_plain_exit_lets_them_finish(server: Server, autojump_clo
         assert [] == told
 
     assert ["a", "b", "c", 1000] == told
-    assert 100 == trio.current_time()
+    assert 3 + 100 == trio.current_time()
+
+
+async def test_rule_4_an_echo_answers_all_it_got_before_a_plain_exit_closes(
+    server: Server, autojump_clock: MockClock
+) -> None:
+    """The Close frame comes after what async `message` callbacks had to say to the messages they have."""
+    async with server.socket() as ws:
+
+        async def echo(err: None, value: Message) -> None:
+            await trio.sleep(1)
+            await ws.send(value)
+
+        ws.on("message", echo)
+        await server.send("a", "b", "c")
+
+    sent = [(one.opcode, one.payload) for one in server.frames]
+    assert [(TEXT, b"a"), (TEXT, b"b"), (TEXT, b"c"), (CLOSE, b"\x03\xe8")] == sent
+
+
+async def test_rule_4_a_plain_exit_closes_in_the_end_though_a_callback_waits_for_that(
+    server: Server, autojump_clock: MockClock
+) -> None:
+    """A `message` callback that goes on for ever holds the Close up for no longer than close_timeout."""
+    told = Told()
+
+    async def wait_for_the_end(err: None, value: Message) -> None:
+        told.append((await ws.wait_closed()).code)
+
+    async with server.socket(close_timeout=5) as ws:
+        ws.on("message", wait_for_the_end)
+        await server.send("a")
+
+    assert [1000] == told
+    assert 5 == trio.current_time()
 
 
 async def test_rule_4_a_plain_exit_does_not_wait_for_new_ones(

@@ -202,7 +202,8 @@ class WebSocket(trio.abc.Channel[Message]):
 
     Make it by `create_websocket`. It is also a ``trio.abc.Channel[str | bytes]``.
 
-    When the block ends, the socket closes with 1000 and finishes what async callbacks have queued. When it
+    When the block ends, async `message` callbacks finish what they have queued, for which they have
+    ``close_timeout`` seconds before the socket closes with 1000; then the others do. When it
     raises or is cancelled, the peer gets Close 1001, under a shield of at most ``goodbye_timeout``; in its
     ``finally`` clauses the block can still send. What the block or a callback raised comes out bare;
     several errors come out as a group.
@@ -260,7 +261,10 @@ class WebSocket(trio.abc.Channel[Message]):
             if session.state is State.CONNECTING:
                 await session.aborted()
             elif session.state is State.OPEN:
-                session.close(1000, "")
+                with trio.move_on_after(self._settings.close_timeout):
+                    await self._emitter.finish_messages()
+                if session.state is State.OPEN:
+                    session.close(1000, "")
             await session.join()
         self._emitter.finish()
 

@@ -8,6 +8,7 @@ and all others already have; or for the backlog, when a callback came to an inbo
 
 import inspect
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from operator import length_hint
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ ASYNC_ITEMS: Final = 256  # events that wait for one async callback
 MAX_BYTES: Final = 4 << 20  # bytes that wait for one async callback or stream
 
 PUSHING: Final = "a 'message' callback gets the messages: take it off, or use subscribe('message') beside it"
+
+_MESSAGES: Final = ("message", "dataEnd")
 
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 
@@ -81,6 +84,7 @@ class Emitter:
     """
 
     __slots__ = (
+        "_busy",
         "_callbacks",
         "_discarding",
         "_drain_lock",
@@ -100,6 +104,7 @@ class Emitter:
     def __init__(self, fragment_size: int | None, on_overflow: Callable[[], object]) -> None:
         self._fragment_size = fragment_size
         self._on_overflow = on_overflow
+        self._busy: dict[_Callback, trio.Event] = {}  # the tasks of async callbacks, and their ends
         self._callbacks: dict[str, tuple[_Callback, ...]] = dict.fromkeys(EVENT_NAMES, ())
         self._streams: dict[str, tuple[EventStream[Any], ...]] = dict.fromkeys(EVENT_NAMES, ())
         self._inbox: BoundedQueue[Message] | None = None
@@ -175,10 +180,29 @@ class Emitter:
             for callback in callbacks:
                 self._start(spawn, callback)
 
-    @staticmethod
-    def _start(spawn: Spawn, callback: _Callback) -> None:
+    def _start(self, spawn: Spawn, callback: _Callback) -> None:
         if callback.queue is not None:
-            spawn(callback.run)
+            spawn(partial(self._run, callback))
+
+    async def _run(self, callback: _Callback) -> None:
+        done = self._busy[callback] = trio.Event()
+        try:
+            await callback.run()
+        finally:
+            del self._busy[callback]
+            done.set()
+
+    async def finish_messages(self) -> None:
+        """The socket is about to close: wait until async callbacks have done the messages that they have.
+
+        They get no more. The connection is still open, so that what they send is sent.
+        """
+        busy = [(callback, done) for callback, done in self._busy.items() if callback.name in _MESSAGES]
+        for callback, _ in busy:
+            assert callback.queue is not None
+            callback.queue.end()
+        for _, done in busy:
+            await done.wait()
 
     def begin(self, inbox: BoundedQueue[Message] | None) -> None:
         """A connection begins: messages are delivered again, to a new inbox."""
