@@ -777,6 +777,15 @@ async def test_statistics_count(nursery: trio.Nursery) -> None:
         assert statistics.latency is None
 
 
+async def test_what_comes_with_the_answer_counts(nursery: trio.Nursery) -> None:
+    """Bytes after the handshake count, also those that were read together with its end."""
+    async with Network(Keeper(then=frame(TEXT, "early")), nursery).websocket() as ws:
+        await ws.connect(URL)
+        assert "early" == await ws.receive()
+
+        assert 2 + 5 == ws.statistics().bytes_received
+
+
 async def test_statistics_of_a_parked_reader(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -197,6 +197,7 @@ class DataPlane(trio.abc.Stream):
         if self.deflate is not None:
             self._decoder.deflate = self.deflate
             self._outbox.compress(self.deflate)
+        self.bytes += len(parser.rest)
         self._decoder.feed(parser.rest)
         return canonical_head(self._key, self.subprotocol)
 
