@@ -8,12 +8,22 @@ from typing import Any
 
 import pytest
 
-from trio_ohws import create_websocket
+from trio_ohws import ConnectionInfo, Instrument, create_websocket
 from trio_ohws.policy import Policy
 from trio_ohws.settings import Settings
 
 SIZES = ["max_message_size", "send_buffer", "fragment_size"]
 SECONDS = ["connect_timeout", "close_timeout", "goodbye_timeout", "ping_interval", "ping_timeout"]
+
+
+class AsyncInstrument(Instrument):
+    """One that would have to be awaited."""
+
+    async def parked(self, connection: ConnectionInfo) -> None:  # type: ignore[override]  # what is wrong with it
+        """Never run."""
+
+
+INSTRUMENT = Instrument()
 
 TAKEN: list[tuple[str, object]] = [
     ("policy", None),
@@ -33,6 +43,8 @@ TAKEN: list[tuple[str, object]] = [
     ("ping_timeout", None),
     ("compression", None),
     ("compression", "deflate"),
+    ("instruments", ()),
+    ("instruments", (INSTRUMENT, INSTRUMENT)),
 ]
 
 # Setting, value, the whole sentence
@@ -55,6 +67,14 @@ WRONG_TYPE: list[tuple[str, object, str]] = [
     ("connect_timeout", None, "connect_timeout must be a number of seconds, not NoneType"),
     ("close_timeout", None, "close_timeout must be a number of seconds, not NoneType"),
     ("goodbye_timeout", None, "goodbye_timeout must be a number of seconds, not NoneType"),
+    ("instruments", None, "instruments must be a tuple, not NoneType"),
+    ("instruments", INSTRUMENT, "instruments must be a tuple, not Instrument"),
+    ("instruments", (Instrument,), "instruments must be instances of Instrument, not type"),
+    (
+        "instruments",
+        (AsyncInstrument(),),
+        "instruments are called, not awaited: AsyncInstrument.parked must not be async",
+    ),
 ]
 
 OUT_OF_RANGE: list[tuple[str, object, str]] = [
@@ -94,6 +114,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "ping_interval": 30,
         "ping_timeout": 30,
         "compression": None,
+        "instruments": (),
     }
 
     assert expected == dataclasses.asdict(Settings())

@@ -5,6 +5,7 @@ from trio_ohws.errors import AlreadyClosed, BusinessError, ConnectionLost, EndOf
 from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders, WebSocketOpenInfo
 from trio_ohws.events.queue import QueueStatistics
 from trio_ohws.events.stream import EventStream
+from trio_ohws.instrument import ConnectionInfo, Established, Instrument
 from trio_ohws.nursery.endpoints import TlsInfo
 from trio_ohws.nursery.state import State
 from trio_ohws.options import (
@@ -26,10 +27,13 @@ __all__ = [
     "ClientCert",
     "CloseResult",
     "CompressionStatistics",
+    "ConnectionInfo",
     "ConnectionLost",
     "EndOfMessages",
+    "Established",
     "EventStream",
     "HttpProxy",
+    "Instrument",
     "MessageBatches",
     "OpenResult",
     "Policy",

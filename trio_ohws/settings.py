@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypedDict
 
 from trio_ohws.errors import PARAMETER_ERROR, failure
+from trio_ohws.instrument import Instrument, check_instruments
 from trio_ohws.options import WebSocketRequestOptions
 from trio_ohws.policy import Policy
 
@@ -31,6 +32,7 @@ class WebSocketSettings(TypedDict, total=False):
     ping_interval: float | None
     ping_timeout: float | None
     compression: Literal["deflate"] | None
+    instruments: tuple[Instrument, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Settings:
     ping_interval: float | None = 30
     ping_timeout: float | None = 30
     compression: Literal["deflate"] | None = None
+    instruments: tuple[Instrument, ...] = ()
 
     def __post_init__(self) -> None:
         if self.policy is not None:
@@ -78,6 +81,7 @@ class Settings:
             raise ValueError("ping_timeout must be above 0 seconds; None waits for ever")
         if self.compression not in ("deflate", None):
             raise ValueError(f'compression must be "deflate" or None, not {self.compression!r}')
+        check_instruments(self.instruments)
 
 
 def settings_of_connection(settings: Settings, options: WebSocketRequestOptions) -> Settings:

@@ -38,6 +38,7 @@ from trio_ohws.events.stream import EventStream
 from trio_ohws.nursery.endpoints import Address, TlsInfo
 from trio_ohws.nursery.lifetime import body_first
 from trio_ohws.nursery.outbox import Outbox
+from trio_ohws.nursery.probe import Panel
 from trio_ohws.nursery.session import Session, UpgradeRequest
 from trio_ohws.nursery.state import State
 from trio_ohws.options import (
@@ -157,6 +158,7 @@ def create_websocket(**settings: Unpack[WebSocketSettings]) -> "WebSocket":
         compression: "deflate" offers permessage-deflate (RFC 7692) to the server, which may decline. Messages
             of at least 64 bytes are then compressed. ``max_message_size`` counts what a message inflates to.
             Not for secrets beside text that others choose: the docs say why. Default None: no compression.
+        instruments: a tuple of `Instrument`, each of which is told what the socket's connections do.
 
     Returns:
         The socket. `on`, `once`, `off` and `subscribe` work at once, the rest inside ``async with``.
@@ -216,6 +218,7 @@ class WebSocket(trio.abc.Channel[Message]):
         self._policy = self._settings.policy or UNRESTRICTED
         self._dial = dial or partial(dial_server, policy=self._policy, ssl_context=self._settings.ssl_context)
         self._emitter = Emitter(self._settings.fragment_size, self._overflowed)
+        self._panel = Panel(self._settings.instruments, self._raise) if self._settings.instruments else None
         self._context: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
         self._leaving = False
@@ -391,8 +394,14 @@ class WebSocket(trio.abc.Channel[Message]):
             protocols,
             ((b"Origin", (headers.origin or origin).encode("latin-1")), *headers.extra),
         )
+        scheme: Literal["ws", "wss"] = "wss" if target.secure else "ws"
         self._session = Session(
-            request, settings, self._emitter, self._raise, explain if target.secure else None
+            request,
+            settings,
+            self._emitter,
+            self._raise,
+            explain if target.secure else None,
+            None if self._panel is None else self._panel.probe(scheme, target.host, target.port),
         )
         self._pulled = None
         self._url = target

@@ -18,9 +18,12 @@ from trio_ohws import (
     BusinessError,
     ClientCert,
     CloseResult,
+    ConnectionInfo,
     ConnectionLost,
     EndOfMessages,
+    Established,
     HttpProxy,
+    Instrument,
     MessageBatches,
     OpenResult,
     QueueStatistics,
@@ -100,6 +103,27 @@ def on_header_receive(headers: ResponseHeaders) -> None:
 
 def on_data_end() -> None:
     """A callback of 'dataEnd'."""
+
+
+# Instruments
+
+
+class Watching(Instrument):
+    """What a user derives."""
+
+    def connected(self, connection: ConnectionInfo, established: Established) -> None:
+        """Look at what is told."""
+        assert_type(connection.id, int)
+        assert_type(connection.host, str)
+        assert_type(established.seconds, float)
+        assert_type(established.remote_address, tuple[str, int] | str | None)
+        assert_type(established.extensions, tuple[str, ...])
+
+    def refused(self, connection: ConnectionInfo, error: Exception | None, seconds: float) -> None:
+        """Look at the reason."""
+
+    async def parked(self, connection: ConnectionInfo) -> None:  # type: ignore[override]  # it is called
+        """Nobody would await this."""
 
 
 # Making one
@@ -326,6 +350,7 @@ async def reconnect() -> None:
         outbox="drop",
         give_up_after=60,
         compression="deflate",
+        instruments=(Watching(),),
     ) as ws:
         assert_type(ws, ReconnectingWebSocket)
         plain: WebSocket = ws

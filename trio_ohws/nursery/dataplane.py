@@ -32,6 +32,7 @@ from trio_ohws.events.queue import TURN
 from trio_ohws.nursery.flag import Flag
 from trio_ohws.nursery.outbox import Outbox
 from trio_ohws.nursery.pings import Pings
+from trio_ohws.nursery.probe import CONTROL_FRAMES, Probe
 from trio_ohws.nursery.transport import LINK_ERRORS, Transport
 
 __all__ = ["DataPlane", "Owner"]
@@ -73,6 +74,7 @@ class DataPlane(trio.abc.Stream):
         offered: the subprotocols that the request names.
         owner: who is told.
         deflate: the request offers permessage-deflate.
+        probe: is told of control frames, and of waiting for a consumer.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class DataPlane(trio.abc.Stream):
         owner: Owner,
         *,
         deflate: bool = False,
+        probe: Probe | None = None,
     ) -> None:
         self._transport = transport
         self._outbox = outbox
@@ -93,6 +96,7 @@ class DataPlane(trio.abc.Stream):
         self._offered = offered
         self._owner = owner
         self._offers_deflate = deflate
+        self._probe = probe
         self._key = b""
         self._released: Flag | None = Flag()
         self._draining = False
@@ -100,7 +104,7 @@ class DataPlane(trio.abc.Stream):
         self.head: ResponseHead | None = None  # the answer, as the server sent it
         self.subprotocol: str | None = None
         self.deflate: Deflate | None = None  # what was agreed
-        self.pings: Pings = Pings(outbox)
+        self.pings: Pings = Pings(outbox, probe)
         self.close_queued: Flag = Flag()  # our Close frame is in the outbox
         self._now = trio.lowlevel.current_clock().current_time  # asked once per read
         self.heard_at: float = self._now()  # when bytes last arrived, or the reader last came back to listen
@@ -137,6 +141,8 @@ class DataPlane(trio.abc.Stream):
             self.put_close()
         elif not self.close_queued.is_set():  # it took a turn for this pong
             self._outbox.put(bytes(data))
+            if self._probe is not None:
+                self._probe.control_sent("pong")
             await trio.lowlevel.checkpoint()  # a chunk may hold a hundred thousand pings
 
     def put_close(self) -> None:
@@ -144,6 +150,8 @@ class DataPlane(trio.abc.Stream):
         if not self.close_queued.is_set():
             self._outbox.put(encode(CLOSE, close_payload(*self._owner.farewell())))
             self.close_queued.set()
+            if self._probe is not None:
+                self._probe.control_sent("close")
 
     async def wait_send_all_might_not_block(self) -> None:
         """Return at once: the outbox takes everything."""
@@ -256,6 +264,8 @@ class DataPlane(trio.abc.Stream):
     async def _park(self) -> None:
         """Wait for a consumer. This is our own slowness, so the keepalive must not count it."""
         since = self.parked_since = self._now()
+        if self._probe is not None:
+            self._probe.parked()
         if not self._was_parked:
             self._was_parked = True
             self._owner.parked()
@@ -269,6 +279,8 @@ class DataPlane(trio.abc.Stream):
             self.parked_since = None
             self.heard_at = self._now()
             self.parked_total += self.heard_at - since
+            if self._probe is not None:
+                self._probe.unparked(self.heard_at - since)
 
     def _stopped(self, stop: Control | Pause | Violation) -> bytes:
         """Deal with what ended the decoder's pass; return what trio-websocket is to see of it."""
@@ -277,6 +289,8 @@ class DataPlane(trio.abc.Stream):
                 raise stop
             if isinstance(stop, Pause):
                 return b""
+            if self._probe is not None:
+                self._probe.control_received(CONTROL_FRAMES[stop.opcode])
             if stop.opcode == PONG:
                 self.pings.pong(stop.payload)
             elif stop.opcode == CLOSE:

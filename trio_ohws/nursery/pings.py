@@ -8,6 +8,7 @@ import trio
 from trio_ohws._wire.frames import PING, encode
 from trio_ohws.errors import PARAMETER_ERROR, failure
 from trio_ohws.nursery.outbox import Outbox
+from trio_ohws.nursery.probe import Probe
 
 __all__ = ["Pings"]
 
@@ -29,12 +30,14 @@ class Pings:
 
     Args:
         outbox: where pings are queued.
+        probe: is told of pings and round trips.
     """
 
-    __slots__ = ("_error", "_in_flight", "_outbox", "latency")
+    __slots__ = ("_error", "_in_flight", "_outbox", "_probe", "latency")
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, probe: Probe | None = None) -> None:
         self._outbox = outbox
+        self._probe = probe
         self._in_flight: dict[bytes, _Ping] = {}
         self._error: Callable[[], Exception] | None = None
         self.latency: float | None = None  # seconds, the last one measured
@@ -47,6 +50,8 @@ class Pings:
         ping = self._in_flight[payload] = _Ping()
         self._outbox.put(encode(PING, payload), ours=True)
         self._outbox.mark(self._outbox.position, ping.written)
+        if self._probe is not None:
+            self._probe.control_sent("ping")
         return ping
 
     def keep_alive(self) -> None:
@@ -82,6 +87,8 @@ class Pings:
             ping = self._in_flight.pop(next(iter(self._in_flight)))
             self.latency = ping.latency = now - ping.sent_at
             ping.answered.set()
+            if self._probe is not None:
+                self._probe.round_trip(ping.latency)
 
     def end(self, error: Callable[[], Exception]) -> None:
         """No pong will come any more: wake who waits for one, with `error()`."""

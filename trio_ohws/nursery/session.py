@@ -43,6 +43,7 @@ from trio_ohws.nursery.flag import Flag
 from trio_ohws.nursery.keepalive import keep_alive
 from trio_ohws.nursery.outbox import Outbox
 from trio_ohws.nursery.patience import warn_once
+from trio_ohws.nursery.probe import Probe, ProbedTransport
 from trio_ohws.nursery.state import TRANSITIONS, State
 from trio_ohws.nursery.transport import LINK_ERRORS, Transport, as_transport
 from trio_ohws.settings import Settings
@@ -110,6 +111,7 @@ class Session:
         emitter: the socket's.
         raise_fault: raises what a callback raised in the socket's nursery.
         explain: finds better words for what ended the stream before the server answered, or None.
+        probe: tells the socket's instruments, if there are any.
     """
 
     def __init__(
@@ -119,12 +121,14 @@ class Session:
         emitter: Emitter,
         raise_fault: Callable[[BaseException], object],
         explain: Callable[[BaseException], str | None] | None = None,
+        probe: Probe | None = None,
     ) -> None:
         self._request = request
         self._settings = settings
         self._emitter = emitter
         self._raise = raise_fault
         self._explain = explain
+        self._probe = probe
         self._scope = trio.CancelScope()
         self._handshake = trio.CancelScope()
         self._refusal: Refusal | None = None
@@ -342,6 +346,8 @@ class Session:
             Before it is open, nothing remains. After that nothing happens: end it by `close` or `abort`.
         """
         refusal: BusinessError | None = None
+        if self._probe is not None:
+            self._probe.connecting()
         self._scope.deadline = trio.current_time() + self._settings.connect_timeout
         try:
             with self._scope:
@@ -355,7 +361,9 @@ class Session:
         except OSError as error:
             refusal = failure(UNKNOWN_ERROR, f"cannot connect: {error}", "0")
             refusal.__cause__ = error
-        except BaseException:
+        except BaseException as error:
+            if self._probe is not None:
+                self._probe.broke(error)
             self._release()  # cancelled while connecting
             raise
         if self.state is State.CONNECTING and refusal is None:
@@ -372,11 +380,20 @@ class Session:
     async def _serve(self, transport: Transport, task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC114, ASYNC128
         """Shake hands over an open transport, and stay until nothing more is to be read or written."""
         settings, request = self._settings, self._request
+        if self._probe is not None:
+            transport = ProbedTransport(transport, self._probe)
         self.outbox = Outbox(transport, settings.send_buffer, self._write_failed, self._start_writer)
         decoder = Decoder(_run_scratch(), settings.max_message_size)
         deflate = settings.compression is not None
         plane = self._plane = DataPlane(
-            transport, self.outbox, decoder, self._emitter, request.subprotocols, self, deflate=deflate
+            transport,
+            self.outbox,
+            decoder,
+            self._emitter,
+            request.subprotocols,
+            self,
+            deflate=deflate,
+            probe=self._probe,
         )
         headers = list(request.headers)
         if deflate:
@@ -412,6 +429,8 @@ class Session:
         self.headers = ResponseHeaders(plane.head.headers)
         assert self.outbox is not None
         self.outbox.admit()
+        if self._probe is not None:
+            self._probe.connected(plane, self.outbox, self.endpoints, plane.subprotocol, plane.head.headers)
         try:
             self._emitter.begin(self.inbox)
             self._emitter.emit("headerReceive", self.headers)
@@ -491,6 +510,8 @@ class Session:
         self._become(State.CLOSED)
         self._emitter.end_messages()
         if refusal is not None:
+            if self._probe is not None:
+                self._probe.refused(None if self._aborted else refusal)
             if refusal.code == UNKNOWN_ERROR and not self._aborted:
                 self._tell("error", BusinessError(CONNECT_FAILED, data=refusal.data or "0"))
             return
@@ -498,6 +519,8 @@ class Session:
         assert ending is not None
         clean = self._close_written and self._peer_closed
         self.result = CloseResult(ending.code, ending.reason, clean, ending.by, ending.cause)
+        if self._probe is not None:
+            self._probe.closed(self.result)
         if ending.broken:
             self._tell("error", BusinessError(CONNECT_FAILED, data="0"))
         self._tell("close", self.result)
