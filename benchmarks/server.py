@@ -141,7 +141,7 @@ def listener_of(request: picows.WSUpgradeRequest) -> picows.WSListener | None:
     address = urlsplit(request.path.decode())
     query = dict(parse_qsl(address.query))
     if address.path == "/flood":
-        text, deflate = query["kind"] == "text", query["deflate"] == "1"
+        text, deflate = query["kind"] == "text", query.get("deflate") == "1"
         return Flood(int(query["n"]), int(query["size"]), text=text, deflate=deflate)
     if address.path == "/sink":
         return Sink(int(query["n"]))
