@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).parent))  # Sphinx does not look for modules beside this one
 
-from generated import errors, events, scenarios  # only now can they be found
+from generated import cancellation, errors, events, scenarios  # only now can they be found
 
 project = "trio_ohws"
 author = "the trio_ohws maintainers"
@@ -90,6 +90,7 @@ def find_public_name(
 
 
 TABLES = {
+    "cancelled": cancellation.cancelled,
     "codes": errors.codes,
     "kinds": errors.kinds,
     "raised": errors.others,
