@@ -1,4 +1,4 @@
-"""The page "the OHOS API, name by name" has a row for everything that the API document has."""
+"""The page "the OHOS API, name by name", in either language, has a row for all that the API document has."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -9,7 +9,8 @@ from trio_ohws import ClientCert, CloseResult, HttpProxy, WebSocketCloseOptions,
 from trio_ohws.errors import TEXTS
 from trio_ohws.events.model import EVENT_NAMES
 
-PAGE = Path(__file__).parent.parent / "docs" / "ohos.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = ["ohos.md", "ohos.zh.md"]
 
 SIGNATURES = [
     "createWebSocket(): WebSocket",
@@ -51,18 +52,35 @@ OURS = {
 
 
 @pytest.mark.parametrize("signature", SIGNATURES)
-def test_every_signature_has_a_row(signature: str) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_signature_has_a_row(page: str, signature: str) -> None:
     """A porter finds each function and each overload by what the document calls it."""
-    assert f"| `{signature}` |" in PAGE.read_text(encoding="utf-8")
+    assert f"| `{signature}` |" in (DOCS / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
-def test_every_event_and_field_is_there(name: str) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_event_and_field_is_there(page: str, name: str) -> None:
     """Events, options and fields of results are named as they are in the code."""
-    assert f"`{name}`" in PAGE.read_text(encoding="utf-8")
+    assert f"`{name}`" in (DOCS / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("code", TEXTS)
-def test_every_code_has_a_row(code: int) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_code_has_a_row(page: str, code: int) -> None:
     """Each error code has a row of its own."""
-    assert f"\n| {code} | " in PAGE.read_text(encoding="utf-8")
+    assert f"\n| {code} | " in (DOCS / page).read_text(encoding="utf-8")
+
+
+def test_the_languages_have_as_many_rows() -> None:
+    """A table that grows in one language grows in the other."""
+    english, chinese = (
+        [
+            line.count("|")
+            for line in (DOCS / page).read_text(encoding="utf-8").splitlines()
+            if line[:1] == "|"
+        ]
+        for page in PAGES
+    )
+
+    assert len(english) == len(chinese)
