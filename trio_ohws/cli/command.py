@@ -1,47 +1,81 @@
 """The command ``trio-ohws`` and its verbs."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
 import trio
 
-from trio_ohws.cli.demo import DEMO_S, demo
+from trio_ohws.cli.connect import CONNECT
+from trio_ohws.cli.demo import DEMO
+from trio_ohws.cli.echo_server import ECHO_SERVER
+from trio_ohws.cli.interrupt import until_interrupted
+from trio_ohws.cli.narration import say
+from trio_ohws.cli.parser import Parser
+from trio_ohws.cli.ping import PING
+from trio_ohws.cli.verb import UsageError, Verb
+from trio_ohws.errors import CERTIFICATE_MISSING, PARAMETER_ERROR, URL_ERROR, BusinessError
 
 __all__ = ["main"]
 
+_VERBS: Final = (CONNECT, PING, ECHO_SERVER, DEMO)
+_USED_WRONGLY: Final = frozenset({PARAMETER_ERROR, URL_ERROR, CERTIFICATE_MISSING})
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, 1 if it failed, 2 if it was used wrongly, 130 for Ctrl-C."""
-    parser = argparse.ArgumentParser(
+    """Run the command.
+
+    Args:
+        arguments: what follows the command's name; None for the process's own.
+
+    Returns:
+        0 if all went well; 1 if something failed; 2 if the command was used wrongly; 128 and the number of
+        the signal that ended it, which is 130 for Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    verb: Verb = options.verb
+    try:
+        status = trio.run(until_interrupted, partial(_run, verb, options))
+        if sys.stdout is not None:  # it is where the command was started with a closed one
+            sys.stdout.flush()
+    except KeyboardInterrupt:  # twice, or before there was anything to end
+        status = 130
+    except BrokenPipeError:
+        # Nobody reads on, which is nobody's fault; Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if status > 128:
+        say("interrupted")
+    return status
+
+
+async def _run(verb: Verb, options: argparse.Namespace) -> int:
+    try:
+        return await verb.run(options)
+    except BusinessError as error:
+        say(f"trio-ohws {verb.name}: {error}")
+        return 2 if error.code in _USED_WRONGLY else 1
+    except UsageError as error:
+        say(f"trio-ohws {verb.name}: {error}")
+        return 2
+
+
+def _parser() -> Parser:
+    parser = Parser(
         prog="trio-ohws", description="OpenHarmony's WebSocket client, on Trio, at the command line."
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
-    verb = verbs.add_parser(
-        "demo",
-        help="run the API document's complete example and print each event",
-        description="Run the API document's complete example against an echo server, and print each event.",
-    )
-    verb.add_argument(
-        "--url", help="an echo server's URL; without it, one is started on a free loopback port"
-    )
-    verb.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=DEMO_S,
-        metavar="SECONDS",
-        help="give up then (default %(default)g)",
-    )
-    options = parser.parse_args(arguments)
-    try:
-        return trio.run(demo, options.url, options.timeout)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError("must be a number of seconds above 0")
-    return seconds
+    verbs = parser.add_subparsers(required=True, metavar="VERB [options]", title="verbs")
+    for verb in _VERBS:
+        usage = " ".join(filter(None, ["trio-ohws", verb.name, "[options]", verb.operands]))
+        inner = verbs.add_parser(
+            verb.name,
+            usage=usage,
+            help=verb.summary,
+            description=f"{verb.summary[0].upper()}{verb.summary[1:]}.",
+        )
+        verb.declare(inner)
+        inner.set_defaults(verb=verb)
+    return parser

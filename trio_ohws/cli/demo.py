@@ -1,19 +1,22 @@
 """The API document's complete example, against a server that echoes."""
 
+import argparse
 import sys
 from functools import partial
 from typing import Final
 
 import trio
-from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
+from trio_ohws.cli.echo_server import EchoServer
+from trio_ohws.cli.parser import Parser, seconds
+from trio_ohws.cli.verb import Verb
 from trio_ohws.errors import BusinessError, ConnectionLost
 from trio_ohws.events.model import CloseResult, Message, OpenResult, ResponseHeaders
 from trio_ohws.websocket import WebSocket, create_websocket
 
-__all__ = ["DEMO_S", "demo"]
+__all__ = ["DEMO", "demo"]
 
-DEMO_S: Final = 10.0  # seconds that the demo may take
+_DEMO_S: Final = 10.0
 
 _OPTIONS: Final = {
     "header": {"name1": "value1", "name2": "value2", "name3": "value3"},
@@ -21,26 +24,33 @@ _OPTIONS: Final = {
 }
 
 
+def _declare(parser: Parser) -> None:
+    parser.add_argument(
+        "--url", help="an echo server's URL; without it, one is started on a free loopback port"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=_DEMO_S,
+        metavar="SECONDS",
+        help="give up then (default %(default)g)",
+    )
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    return await demo(arguments.url, arguments.timeout)
+
+
 async def demo(url: str | None, seconds: float) -> int:
     """Run the example against `url`, or against a server of our own; return the exit status."""
     if url is not None:
         return await _Demo(url).run(seconds)
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(partial(serve_websocket, _echo, "127.0.0.1", 0, ssl_context=None))
-        print(f"echo server    ws://127.0.0.1:{server.port}")
-        status = await _Demo(f"ws://127.0.0.1:{server.port}/demo").run(seconds)
+        port = await nursery.start(EchoServer().run, "127.0.0.1", 0)
+        print(f"echo server    ws://127.0.0.1:{port}")
+        status = await _Demo(f"ws://127.0.0.1:{port}/demo").run(seconds)
         nursery.cancel_scope.cancel()
     return status
-
-
-async def _echo(request: WebSocketRequest) -> None:
-    """The server: sends back whatever comes."""
-    connection = await request.accept(subprotocol=next(iter(request.proposed_subprotocols), None))
-    try:
-        while True:
-            await connection.send_message(await connection.get_message())
-    except ConnectionClosed:
-        pass
 
 
 class _Demo:
@@ -115,3 +125,6 @@ class _Demo:
         if value.code != 1000:
             self._trouble = f"the connection ended with {value.code} {value.reason!r}"
         self._over.set()
+
+
+DEMO: Final = Verb("demo", "run the API document's complete example and print each event", "", _declare, _run)
