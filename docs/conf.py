@@ -39,7 +39,7 @@ napoleon_custom_sections = ["If cancelled", "If interrupted", "Source"]
 # The documentation is built without a network, so other projects' names have no page to point to.
 BUILTINS = "str|bytes|bytearray|memoryview|int|float|bool|None|object|dict|list|tuple|set|frozenset|type"
 nitpick_ignore_regex = [
-    (r"py:.*", r"(collections|typing|types|ssl|trio|anyio|pathlib|os|enum|abc)\..*"),
+    (r"py:.*", r"(collections|typing|types|ssl|trio|anyio|pathlib|os|enum|abc|logging|opentelemetry)\..*"),
     (r"py:.*", BUILTINS),
     (r"py:.*", r"[A-Z]\w*(Error|Exception|Group)"),
     (r"py:.*", r"(trio_ohws\.[\w.]+\.)?_?T"),  # a type variable

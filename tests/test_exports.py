@@ -11,6 +11,8 @@ import pytest
 
 import trio_ohws
 import trio_ohws.anyio
+import trio_ohws.instruments
+import trio_ohws.instruments.opentelemetry
 import trio_ohws.reconnect
 import trio_ohws.sync
 import trio_ohws.testing
@@ -19,6 +21,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 PAGES = {
     trio_ohws: DOCS / "api.md",
     trio_ohws.anyio: DOCS / "anyio.md",
+    trio_ohws.instruments: DOCS / "observing.md",
+    trio_ohws.instruments.opentelemetry: DOCS / "observing.md",
     trio_ohws.reconnect: DOCS / "reconnecting.md",
     trio_ohws.sync: DOCS / "blocking.md",
     trio_ohws.testing: DOCS / "testing.md",
