@@ -52,6 +52,7 @@ coverage: .venv/installed-check
 
 docs: .venv/installed-docs
 	$(BIN)/sphinx-build --nitpicky --fail-on-warning --keep-going -q docs docs/_build/html
+	$(BIN)/sphinx-build --fail-on-warning -q -b doctest docs docs/_build/doctest
 
 bench: .venv/installed-bench
 	$(BIN)/python -m benchmarks $(BENCH)

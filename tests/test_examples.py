@@ -61,3 +61,10 @@ def test_the_tested_bot_passes_its_tests() -> None:
 
     assert "" == ended.stderr
     assert "4 passed" in ended.stdout
+
+
+def test_no_page_has_a_program_that_does_not_run() -> None:
+    """Pages include files, which run here, or have doctests; tests/test_readme.py runs the first page."""
+    pages = EXAMPLES[0].parent.parent.glob("*.md")
+
+    assert {"index.md"} == {page.name for page in pages if "```python" in page.read_text(encoding="utf-8")}
