@@ -19,8 +19,9 @@ from cryptography import x509
 from tests.certificates import Certificates
 from tests.echo_server import echo_server
 from tests.keeper import NORMAL, Keeper
+from tests.logbook import Logbook
 from tests.scripted_peer import BINARY, TEXT, URL, Network, Peer, echo, frame
-from trio_ohws import BusinessError, CloseResult, TlsProtocol, WebSocket
+from trio_ohws import BusinessError, CloseResult, Established, TlsProtocol, WebSocket
 from trio_ohws.anyio import WebSocketStream, open_websocket, open_websocket_over
 from trio_ohws.anyio.transport import ByteStreamTransport
 
@@ -268,6 +269,22 @@ async def test_a_stream_without_addresses(autojump_clock: trio.testing.MockClock
     assert None is WebSocket().local_address
     assert None is WebSocket().remote_address
     assert None is WebSocket().tls
+
+
+async def test_instruments_are_told_of_tls(nursery: trio.Nursery, certificates: Certificates) -> None:
+    """They are a setting like any other, and learn what TLS has agreed on."""
+    port = await echo_server(nursery, certificates.server_context(version=ssl.TLSVersion.TLSv1_3))
+    logbook = Logbook()
+    async with open_websocket(
+        f"wss://localhost:{port}/", {"caPath": certificates.ca}, instruments=(logbook,)
+    ):
+        _, established = logbook.entries[1]
+
+        assert isinstance(established, Established)
+        assert "TLSv1.3" == established.tls_version
+        assert ("127.0.0.1", port) == established.remote_address
+    assert [("wss", "localhost", port)] == [(one.scheme, one.host, one.port) for one in logbook.connections]
+    nursery.cancel_scope.cancel()
 
 
 async def test_tls(nursery: trio.Nursery, certificates: Certificates) -> None:

@@ -11,6 +11,7 @@ import trio.testing
 
 from tests.chain import chain
 from trio_ohws import BusinessError, create_websocket
+from trio_ohws.instruments import LoggingInstrument
 from trio_ohws.testing import MemoryNetwork, MemoryPeer
 
 URL = "ws://example.test/chat"
@@ -50,7 +51,7 @@ async def test_secrets_are_shown_nowhere(
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
     websocket_network.serve(script)
-    async with create_websocket() as ws:
+    async with create_websocket(instruments=(LoggingInstrument(),)) as ws:
         ws.on("headerReceive", lambda headers: shown.append(repr(headers)))
         ws.on("open", lambda err, value: shown.append(repr(value)))
         ws.on("error", lambda err: shown.append(f"{err} {err!r} {err.to_dict()}"))
@@ -79,7 +80,7 @@ async def test_secrets_are_shown_nowhere(
                     shown.extend(f"{one!r} {one}" for one in chain(error))
                     shown.append(f"{error.to_dict()}")
         shown.append(f"{ws!r} {ws.statistics()!r} {ws.close_result!r} {ws.response_headers!r}")
-    shown.extend(caplog.messages)
+    shown.extend(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
     shown.extend(f"{peer!r} {peer.request!r}" for peer in websocket_network.peers)
 
     assert "".join(shown)

@@ -14,6 +14,7 @@ import trio
 
 import trio_ohws
 from tests.keeper import Keeper
+from tests.logbook import Logbook
 from tests.scripted_peer import CLOSE, TEXT, Frame, Peer, echo, frame
 from tests.served import served
 from trio_ohws import (
@@ -116,6 +117,18 @@ def test_a_script_without_async(serve: Serve) -> None:
         assert State.OPEN is ws.state
 
     assert CloseResult(1000, "", clean=True) == ws.close_result
+
+
+def test_instruments_are_told(serve: Serve) -> None:
+    """They are a setting like any other; what they are told of happens in the socket's thread."""
+    logbook = Logbook()
+    with open_websocket(serve(echo), instruments=(logbook,)) as ws:
+        ws.send("text")
+        ws.receive()
+
+    assert ["connecting", "connected"] == logbook.names()[:2]
+    assert (1, 2 + 4 + 4) == logbook.totals("received")
+    assert "closed" == logbook.names()[-1]
 
 
 def test_ohos_spelling(serve: Serve) -> None:

@@ -27,6 +27,7 @@ from tests.scripted_peer import (
     frame,
     polite,
 )
+from tests.tap import TappedNetwork
 from trio_ohws import BusinessError, CloseResult, Established, Instrument
 from trio_ohws.settings import Settings
 
@@ -127,7 +128,7 @@ async def test_what_was_agreed_on_is_told(nursery: trio.Nursery) -> None:
     assert established.tls_version is None
 
 
-@pytest.mark.parametrize("network", [Network, TcpNetwork])
+@pytest.mark.parametrize("network", [Network, TcpNetwork], ids=["memory", "tcp"])
 async def test_the_sums_are_those_of_the_statistics(nursery: trio.Nursery, network: type[Network]) -> None:
     """All messages and all bytes after the handshake are in exactly one batch."""
     logbook = Logbook()
@@ -268,6 +269,7 @@ async def test_a_dial_that_raises_anything_is_a_refusal() -> None:
     error = RuntimeError("a bug")
 
     async def dial(url: object, options: object) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
         raise error
 
     logbook = Logbook()
@@ -301,6 +303,37 @@ async def test_every_connection_ends_once(
     told = "".join(f"{name} " for name in logbook.names())
     assert GRAMMAR.fullmatch(told), told
     assert [0, 1] == [one.id - logbook.connections[0].id for one in logbook.connections]
+
+
+async def test_a_connection_that_a_bug_ends_is_told_to_its_end(nursery: trio.Nursery) -> None:
+    """A stream that raises what no stream should ends the socket's block, and the link for the instrument."""
+    error = RuntimeError("a bug")
+    logbook = Logbook()
+    network = TappedNetwork(hospitable, nursery)
+    with pytest.raises(RuntimeError, match="a bug"):
+        async with network.websocket(instruments=(logbook,)) as ws:
+            await ws.connect(URL)
+            network.taps[0].write_error = error
+            await ws.send("x")
+            await trio.sleep_forever()
+
+    name, result, _ = logbook.entries[-1]
+    assert ("closed", CloseResult(1006, "The link is down", by="link")) == (name, result)
+    assert isinstance(result, CloseResult)
+    assert error is result.cause
+
+
+async def test_a_violation_is_told_as_our_close(nursery: trio.Nursery, autojump_clock: Clock) -> None:
+    """With the code that the peer gets; what it sends while we wait for its end is not counted."""
+    logbook = Logbook()
+    async with Network(breaks_rules, nursery).websocket(instruments=(logbook,)) as ws:
+        await ws.connect(URL)
+        result = await ws.wait_closed()
+
+    assert (1002, "local") == (result.code, result.by)
+    assert ("closed", result) == logbook.entries[-1][:2]
+    assert (1, 2 + 4 + 2) == logbook.totals("received")
+    assert [("control_sent", "close")] == [one for one in logbook.entries if one[-1] == "close"]
 
 
 async def test_every_cancelled_attempt_is_told_to_its_end(autojump_clock: Clock) -> None:

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from tests.checkpoints import Canceller, at_every_step, cancelled_after
 from tests.journal import CONNECTED, Journal
 from tests.keeper import Keeper
+from tests.logbook import Logbook
 from tests.reconnect.servers import WHOLE, Servers, answers, goodbye, mute, sends, texts
 from tests.reply import Reply
 from tests.scripted_peer import CLOSE, TEXT, URL, Frame, Peer, close_frame, frame, polite
@@ -58,6 +59,19 @@ async def test_batches_go_on_with_the_next_connection(
     servers = Servers(nursery, sends("a", "b"), goodbye("c", "d"))
     async with servers.socket() as ws:
         assert ["a", "b", "c", "d"] == [message async for batch in ws.batches() for message in batch]
+
+
+async def test_instruments_see_each_connection(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """Each attempt is one of its own, also one that reaches nobody."""
+    servers = Servers(nursery, sends("a"), None, goodbye("b"))
+    logbook = Logbook()
+    async with servers.socket(instruments=(logbook,)) as ws:
+        await collect(ws)
+
+    ends = [name for name in logbook.names() if name in ("connecting", "connected", "refused", "closed")]
+    lived = ["connecting", "connected", "closed"]
+    assert [*lived, "connecting", "refused", *lived] == ends
+    assert 3 == len(set(logbook.connections))
 
 
 async def test_break_ends_it(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
