@@ -13,7 +13,7 @@ from trio_ohws.errors import CONNECT_FAILED, TEXTS
 from trio_ohws.events.model import EventName
 
 DOCS = Path(__file__).parent.parent / "docs"
-PROGRAM = "from generated import errors, events, scenarios; print({function}())"
+PROGRAM = "from generated import cancellation, errors, events, scenarios; print({function}())"
 KINDS = [
     name
     for name in trio_ohws.__all__
@@ -55,6 +55,17 @@ def test_every_kind_has_a_row() -> None:
     assert ["ClosedResourceError", "", "BrokenResourceError", "EndOfChannel", ""] == [
         row[1].removeprefix("`trio.").strip("`") for row in rows
     ]
+
+
+def test_every_call_that_waits_says_what_cancelling_it_leaves() -> None:
+    """The methods that are awaited are there, and nothing else is; an empty section would fail the build."""
+    rows = dict(table("cancellation.cancelled"))
+
+    assert {
+        *("`open_websocket`", "`connect`", "`send`", "`flush`", "`close`", "`aclose`", "`receive`", "`ping`"),
+        *("`wait_closed`", "`EventStream.receive`", "`EventStream.aclose`"),
+    } == set(rows)
+    assert all(rows.values())
 
 
 def test_every_event_has_a_row() -> None:
