@@ -8,6 +8,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
 PLUGIN := .venv/trio-typing
+# A process per core; `make test PARALLEL=` is one, whose output comes as it goes.
+PARALLEL ?= -n auto --dist loadgroup
 FUZZ ?= frames answer proxy address goodbye
 FUZZ_SECONDS ?= 60
 SOURCES := $(wildcard trio_ohws tests benchmarks)
@@ -28,7 +30,7 @@ demo: .venv/installed
 	$(BIN)/python -m trio_ohws demo $(DEMO)
 
 test: .venv/installed-check
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest $(PARALLEL) $(TESTS)
 
 check: lint types plugin-types coverage docs
 
@@ -46,7 +48,7 @@ plugin-types: $(PLUGIN)/installed
 
 coverage: .venv/installed-check
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(TESTS)
+	$(BIN)/coverage run -m pytest $(PARALLEL) $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -15,6 +15,8 @@ from tests.journal import CONNECTED, Journal
 from tests.scenarios import SCENARIOS
 from tests.scripted_peer import Network, polite
 
+pytestmark = pytest.mark.xdist_group("cancellation")  # in one process, where what was covered is remembered
+
 # Once in a session, for the test of them all too.
 covered = functools.cache(cover)
 
