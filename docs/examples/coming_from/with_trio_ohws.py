@@ -2,12 +2,12 @@ import sys
 
 import trio
 
-import trio_ohws
+from trio_ohws import open_websocket
 
 
 async def main(url: str) -> None:
     options = {"header": {"X-Token": "secret"}}
-    async with trio_ohws.open_websocket(url, options) as ws:
+    async with open_websocket(url, options) as ws:
         await ws.send("hello")
         print(await ws.receive())
 
@@ -18,7 +18,8 @@ async def main(url: str) -> None:
         await ws.send("bye")
         async for message in ws:
             print(message)
-    print("closed with", ws.close_result and ws.close_result.code)
+    result = ws.close_result
+    print("closed with", result and result.code)
 
 
 trio.run(main, sys.argv[1])
