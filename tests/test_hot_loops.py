@@ -29,7 +29,7 @@ BUDGET = {
     "fill the inbox": (0.2, 0.1),
     "iterate": (96, 4.3),
     "receive": (126, 5.3),
-    "receive a batch": (0.5, 0.1),
+    "receive a batch": (1, 0.1),
     "queue 32 B of text": (109.1, 6.1),
 }
 
