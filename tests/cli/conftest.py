@@ -1,6 +1,9 @@
 """The servers that the command is tried with."""
 
+import socket
+import ssl
 from collections.abc import Generator
+from contextlib import contextmanager
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -19,20 +22,32 @@ def node() -> Generator[str]:
         yield url
 
 
+@contextmanager
+def serving(context: ssl.SSLContext | None = None) -> Generator[str]:
+    """Run the embedded server in a thread of its own; its URL."""
+    with start_blocking_portal("trio") as portal:
+        service, port = portal.start_task(EchoServer().run, "127.0.0.1", 0, context)
+        yield f"ws://127.0.0.1:{port}/" if context is None else f"wss://localhost:{port}/"
+        service.cancel()
+
+
 @pytest.fixture(scope="session")
 def echo() -> Generator[str]:
     """The URL of the embedded server."""
-    with start_blocking_portal("trio") as portal:
-        serving, port = portal.start_task(EchoServer().run, "127.0.0.1", 0)
-        yield f"ws://127.0.0.1:{port}/"
-        serving.cancel()
+    with serving() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def secure_echo(certificates: Certificates) -> Generator[str]:
     """The same over TLS."""
-    with start_blocking_portal("trio") as portal:
-        context = certificates.server_context()
-        serving, port = portal.start_task(EchoServer().run, "127.0.0.1", 0, context)
-        yield f"wss://localhost:{port}/"
-        serving.cancel()
+    with serving(certificates.server_context()) as url:
+        yield url
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

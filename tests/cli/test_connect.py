@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -156,15 +155,13 @@ def test_input_that_is_none(options: list[str], typed: bytes, words: str) -> Non
     assert GOING_AWAY == keeper.frames[-1]
 
 
-def test_nobody_listens() -> None:
+def test_nobody_listens(closed_port: int) -> None:
     """A refused connection is status 1, and one sentence."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    ended = run_program("connect", f"ws://127.0.0.1:{port}/")
+    ended = run_program("connect", f"ws://127.0.0.1:{closed_port}/")
 
     assert (1, "") == ended[:2]
     assert 1 == ended.trouble.count("\n")
-    assert f"connection refused by 127.0.0.1 port {port}" in ended.trouble
+    assert f"connection refused by 127.0.0.1 port {closed_port}" in ended.trouble
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -45,14 +45,6 @@ def mute_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-@pytest.fixture
-def closed_port() -> int:
-    """A port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 def test_it_prints_each_event_as_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
     """Against the server of its own: the document's events in order, then the figures; status 0."""
     assert 0 == main(["demo"])

@@ -9,8 +9,10 @@ from typing import Final
 
 import trio
 
+from trio_ohws.cli.bench import BENCH
 from trio_ohws.cli.connect import CONNECT
 from trio_ohws.cli.demo import DEMO
+from trio_ohws.cli.doctor import DOCTOR
 from trio_ohws.cli.echo_server import ECHO_SERVER
 from trio_ohws.cli.interrupt import until_interrupted
 from trio_ohws.cli.narration import say
@@ -21,7 +23,7 @@ from trio_ohws.errors import CERTIFICATE_MISSING, PARAMETER_ERROR, URL_ERROR, Bu
 
 __all__ = ["main"]
 
-_VERBS: Final = (CONNECT, PING, ECHO_SERVER, DEMO)
+_VERBS: Final = (CONNECT, PING, BENCH, DOCTOR, ECHO_SERVER, DEMO)
 _USED_WRONGLY: Final = frozenset({PARAMETER_ERROR, URL_ERROR, CERTIFICATE_MISSING})
 
 

@@ -61,9 +61,9 @@ class LineEditor:
     """
 
     def __init__(self) -> None:
-        self.text = ""
-        self.cursor = 0
-        self.ended = False
+        self.text: str = ""
+        self.cursor: int = 0
+        self.ended: bool = False
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._unread = ""
         self._history: list[str] = []

@@ -1,7 +1,7 @@
 """What happens to a connection, told on standard error: data has standard output for itself."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from trio_ohws.cli.escape import escaped
@@ -58,7 +58,7 @@ class Narration:
         self._line("close", f"{value.code} {value.reason}")
 
 
-def shown_headers(headers: ResponseHeaders) -> Iterator[str]:
+def shown_headers(headers: Mapping[str, str | list[str]]) -> Iterator[str]:
     """Return the lines of a head, without the values of what is secret in it."""
     for name, found in headers.items():
         for value in [found] if isinstance(found, str) else found:
