@@ -1,5 +1,6 @@
 """The tables that the documentation makes from the code leave nothing out."""
 
+import functools
 import inspect
 import subprocess
 from pathlib import Path
@@ -22,6 +23,7 @@ KINDS = [
 ]
 
 
+@functools.cache
 def table(function: str) -> list[list[str]]:
     """Return the rows of a table, without its head; what a row leaves empty is that of the row before."""
     ended: subprocess.CompletedProcess[str] = run_python("-c", PROGRAM.format(function=function), folder=DOCS)
