@@ -107,6 +107,7 @@ class GeneratedTable(SphinxDirective):
 
     def run(self) -> list[Node]:
         """Parse the table that the argument names."""
+        self.env.note_reread()  # whatever changed since the last build
         return self.parse_text_to_nodes(TABLES[self.arguments[0]]())
 
 

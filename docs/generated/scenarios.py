@@ -93,14 +93,14 @@ async def accepts_wrongly(peer: MemoryPeer) -> None:
 
 
 async def ignores_close(peer: MemoryPeer) -> None:
-    """Stall as soon as there is a connection."""
+    """Accept, and answer no Close."""
     await peer.accept()
     peer.answers_close = False
     await trio.sleep_forever()
 
 
 async def ignores_pings(peer: MemoryPeer) -> None:
-    """Answer nothing any more."""
+    """Accept, and answer no ping."""
     await peer.accept()
     peer.answers_pings = False
     await trio.sleep_forever()
