@@ -738,6 +738,10 @@ class WebSocket(trio.abc.Channel[Message]):
     ) -> EventStream[Any]:
         """Subscribe to an event by a stream, from now on.
 
+        Messages wait for `receive` and iteration all the same, while no `message` callback is registered. A
+        program that reads nothing but streams sets ``receive_buffer`` to None, or the peer is slowed down
+        when those 256 places are taken.
+
         Args:
             type: as in `on`.
             max_items: how many events may wait, at least 1.
