@@ -14,13 +14,14 @@ FUZZ ?= frames answer proxy address goodbye
 FUZZ_SECONDS ?= 60
 SOURCES := $(wildcard trio_ohws tests benchmarks)
 
-.PHONY: help demo test check lint types plugin-types coverage docs bench soak autobahn fuzz clean
+.PHONY: help demo test check lint types plugin-types coverage docs screens bench soak autobahn fuzz clean
 
 help:
 	@echo "make demo      the API document's example against an embedded server"
 	@echo "make test      the test suite"
 	@echo "make check     lint, formatting, types, coverage, docs"
 	@echo "make docs      the documentation, into docs/_build/html"
+	@echo "make screens   the docs' pictures of the command line, anew"
 	@echo "make bench     us and the peers, side by side: BENCH='--list' shows how to choose"
 	@echo "make soak      many connections and messages, for minutes: does anything grow? SOAK='--scale 0.01' is short"
 	@echo "make autobahn  Autobahn's fuzzing server, what the gate runs of it: AUTOBAHN='--publish all' runs all"
@@ -55,6 +56,9 @@ coverage: .venv/installed-check
 docs: .venv/installed-docs
 	$(BIN)/sphinx-build --nitpicky --fail-on-warning --keep-going -q docs docs/_build/html
 	$(BIN)/sphinx-build --fail-on-warning -q -b doctest docs docs/_build/doctest
+
+screens: .venv/installed-check
+	PYTHONPATH=. $(BIN)/python docs/screens.py
 
 bench: .venv/installed-bench
 	$(BIN)/python -m benchmarks $(BENCH)

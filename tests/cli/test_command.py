@@ -4,7 +4,7 @@ import pytest
 
 from tests.cli.program import call, run_program
 
-VERBS = ["connect", "ping", "bench", "doctor", "echo-server", "demo"]
+VERBS = ["connect", "ping", "bench", "doctor", "echo-server", "demo", "completion"]
 ROWS, COLUMNS = 24, 80
 
 

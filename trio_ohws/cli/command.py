@@ -10,6 +10,7 @@ from typing import Final
 import trio
 
 from trio_ohws.cli.bench import BENCH
+from trio_ohws.cli.completion import COMPLETION
 from trio_ohws.cli.connect import CONNECT
 from trio_ohws.cli.demo import DEMO
 from trio_ohws.cli.doctor import DOCTOR
@@ -23,7 +24,7 @@ from trio_ohws.errors import CERTIFICATE_MISSING, PARAMETER_ERROR, URL_ERROR, Bu
 
 __all__ = ["main"]
 
-_VERBS: Final = (CONNECT, PING, BENCH, DOCTOR, ECHO_SERVER, DEMO)
+_VERBS: Final = (CONNECT, PING, BENCH, DOCTOR, ECHO_SERVER, DEMO, COMPLETION)
 _USED_WRONGLY: Final = frozenset({PARAMETER_ERROR, URL_ERROR, CERTIFICATE_MISSING})
 
 
@@ -70,6 +71,7 @@ def _parser() -> Parser:
         prog="trio-ohws", description="OpenHarmony's WebSocket client, on Trio, at the command line."
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB [options]", title="verbs")
+    parsers: dict[str, Parser] = {}  # completed here, and read by the verb `completion`
     for verb in _VERBS:
         usage = " ".join(filter(None, ["trio-ohws", verb.name, "[options]", verb.operands]))
         inner = verbs.add_parser(
@@ -79,5 +81,6 @@ def _parser() -> Parser:
             description=f"{verb.summary[0].upper()}{verb.summary[1:]}.",
         )
         verb.declare(inner)
-        inner.set_defaults(verb=verb)
+        inner.set_defaults(verb=verb, parsers=parsers)
+        parsers[verb.name] = inner
     return parser

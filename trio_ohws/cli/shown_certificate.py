@@ -54,7 +54,7 @@ class ShownCertificate:
         left = certificate.not_after - now
         names = f" for {', '.join(certificate.names)}" if certificate.names else ""
         words = f"{certificate.subject}{names}, issued by {certificate.issuer}"
-        until = f"{certificate.not_after:%Y-%m-%d %H:%M} UTC"
+        until = f"{certificate.not_after:%Y-%m-%d}"
         if now < certificate.not_before:
             return (
                 "FAIL",
@@ -62,6 +62,6 @@ class ShownCertificate:
                 "is the clock right?",
             )
         if left < dt.timedelta():
-            return "FAIL", f"{words}, expired at {until}", "whoever runs the server has to renew it"
+            return "FAIL", f"{words}, expired on {until}", "whoever runs the server has to renew it"
         advice = "whoever runs the server should renew it now" if left < _SOON else None
-        return "warn" if advice else "ok", f"{words}, expires at {until}, in {left.days} days", advice
+        return "warn" if advice else "ok", f"{words}, expires on {until}, in {left.days} days", advice
