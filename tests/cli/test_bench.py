@@ -23,10 +23,9 @@ async def answer_wrongly(peer: Peer) -> None:
         await peer.send(frame(TEXT, b"what?"))
 
 
-@pytest.mark.parametrize("server", ["echo", "node"])
-def test_figures(server: str, request: pytest.FixtureRequest) -> None:
+def test_figures(node: str) -> None:
     """Messages, rate, latency, and a histogram; no progress where nobody looks."""
-    ended = run_program("bench", request.getfixturevalue(server), *SHORTLY)
+    ended = run_program("bench", node, *SHORTLY)
 
     assert (0, "") == (ended.status, ended.trouble)
     assert re.match(r"ws://127\.0\.0\.1:\d+: 1 connection, 1 in flight, 64 bytes\n", ended.output)

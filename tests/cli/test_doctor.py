@@ -1,6 +1,7 @@
 """`doctor`: what it finds, and what it advises."""
 
 import json
+import socket
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Generator
@@ -11,6 +12,7 @@ import pytest
 import trio
 import trustme
 
+from tests._dial.network import Names
 from tests.certificates import Certificates
 from tests.cli.conftest import serving
 from tests.cli.program import call, run_program
@@ -18,6 +20,10 @@ from tests.cli.screen import on_screen
 from tests.scripted_peer import CLOSE, Peer, polite
 from tests.served import served
 from tests.tls_server import greet
+from trio_ohws.cli.echo_server import EchoServer
+from trio_ohws.cli.examination import Examination
+from trio_ohws.cli.parser import Parser
+from trio_ohws.cli.target import declare_target, target_of
 
 SECRET = "sesame"
 
@@ -73,10 +79,9 @@ def answering(head: str) -> Script:
 WELL = ["ok proxy", "ok TCP", "ok handshake", "ok subprotocol", "ok extensions", "ok ping", "ok close"]
 
 
-@pytest.mark.parametrize("server", ["echo", "node"])
-def test_all_is_well(server: str, request: pytest.FixtureRequest) -> None:
+def test_all_is_well(node: str) -> None:
     """Each step is told, and what the server answered."""
-    ended = run_program("doctor", request.getfixturevalue(server))
+    ended = run_program("doctor", node)
     lines = ended.output.splitlines()
 
     assert (0, "") == (ended.status, ended.trouble)
@@ -188,12 +193,29 @@ def test_nobody_listens(closed_port: int, capsys: pytest.CaptureFixture[str]) ->
     assert f"nothing listens on port {closed_port} there" in lines[-2]
 
 
-def test_a_name_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    """A name that nobody knows, by RFC 6761."""
-    status, lines = examine("ws://nobody.invalid/", capsys=capsys)
+async def findings_by_name(names: Names, port: int) -> list[tuple[str, str]]:
+    """What is found of a server whose name has these addresses."""
+    parser = Parser()
+    declare_target(parser)
+    trio.socket.set_custom_hostname_resolver(names)
+    target = target_of(parser.parse_args([f"ws://server.test:{port}/"]))
+    found = await Examination(target, lambda finding: None).run()
+    return [(finding.verdict, finding.check) for finding in found]
 
-    assert 1 == status
-    assert ["ok proxy", "FAIL DNS"] == checks(lines)
+
+async def test_a_name_that_is_none() -> None:
+    """Nothing leads further."""
+    names = Names(error=socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
+
+    assert [("ok", "proxy"), ("FAIL", "DNS")] == await findings_by_name(names, 80)
+
+
+async def test_one_address_of_two(nursery: trio.Nursery) -> None:
+    """Each is tried; one that answers is enough."""
+    port = await nursery.start(EchoServer().run, "127.0.0.1", 0)
+    found = await findings_by_name(Names("127.0.0.2", "127.0.0.1"), port)
+
+    assert [("ok", "DNS"), ("warn", "TCP"), ("ok", "TCP"), ("ok", "handshake")] == found[1:5]
 
 
 @pytest.mark.parametrize(

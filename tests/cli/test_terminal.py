@@ -1,9 +1,12 @@
 """`connect` at a terminal."""
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.cli.program import ENVIRONMENT
 from tests.cli.screen import on_screen
 from tests.keeper import NORMAL, Keeper
 from tests.scripted_peer import BINARY, CLOSE, TEXT, Frame, Peer, frame
@@ -138,3 +141,16 @@ def test_a_terminal_that_can_nothing(echo: str) -> None:
 
     assert 0 == status
     assert "\x1b" not in rest
+
+
+def test_without_rich(echo: str, tmp_path: Path) -> None:
+    """The extra is one: without it there are no colours, and everything else."""
+    (tmp_path / "rich.py").write_text("raise ImportError")
+    path = f"{tmp_path}{os.pathsep}{ENVIRONMENT['PYTHONPATH']}"
+    with on_screen("connect", echo, environment={"PYTHONPATH": path}) as screen:
+        screen.expect(PROMPT)
+        screen.type("hello\r")
+        screen.expect("< hello\r\n")
+        screen.type("\x04")
+
+        assert 0 == screen.end()[0]

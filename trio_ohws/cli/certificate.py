@@ -16,7 +16,6 @@ _COMMON_NAME: Final = b"\x55\x04\x03"
 _ORGANIZATION: Final = b"\x55\x04\x0a"
 _ALTERNATIVE_NAMES: Final = b"\x55\x1d\x11"
 
-_SEQUENCE: Final = 0x30
 _UTC_TIME: Final = 0x17
 _VERSION: Final = 0xA0
 _EXTENSIONS: Final = 0xA3
@@ -99,9 +98,7 @@ def _time(node: _Node) -> dt.datetime:
 
 
 def _names(extensions: bytes) -> Iterator[str]:
-    for tag, several in _nodes(extensions):
-        if tag != _SEQUENCE:
-            continue
+    for _, several in _nodes(extensions):
         for _, extension in _nodes(several):
             (_, kind), *_, (_, value) = _nodes(extension)
             if kind == _ALTERNATIVE_NAMES:

@@ -63,7 +63,7 @@ def _declare(parser: Parser) -> None:
     parser.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help=argparse.SUPPRESS)
 
 
-async def _completion(arguments: argparse.Namespace) -> int:
+async def _completion(arguments: argparse.Namespace) -> int:  # noqa: ASYNC124  # as every verb
     print(script_for(arguments.shell, arguments.parsers), end="")
     return 0
 
