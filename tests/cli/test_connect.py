@@ -191,6 +191,54 @@ def test_nobody_reads_the_output(echo: str) -> None:
     assert 1 == ended.trouble.count("\n")
 
 
+def test_a_full_disk() -> None:
+    """It is one sentence, and status 1; the server gets Close 1001."""
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    keeper = Keeper(then=frame(TEXT, b"hello"))
+    with served(keeper) as url:
+        ended = pipe_through("connect", url, "-o", "/dev/full", *UNTIL_CLOSED)
+
+    assert 1 == ended.status
+    assert ended.trouble.endswith("trio-ohws connect: No space left on device\n")
+    assert GOING_AWAY == keeper.frames[-1]
+
+
+def test_streams_that_do_not_block() -> None:
+    """Somebody who shares them may have made them so; nothing is lost."""
+    (source, typed), (shown, target) = os.pipe(), os.pipe()
+    for fd in (source, target):
+        os.set_blocking(fd, False)
+    big = b"x" * 200_000
+
+    async def push(peer: Peer) -> None:
+        await peer.accept()
+        assert (await peer.receive()) == Frame(TEXT, b"go")
+        await peer.send(frame(TEXT, big))
+        await peer.close()
+
+    with (
+        served(push) as url,
+        subprocess.Popen(
+            [*COMMAND, "connect", url, *UNTIL_CLOSED],
+            stdin=source,
+            stdout=target,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+        ) as process,
+    ):
+        os.close(source)
+        os.close(target)
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"connected to")
+        os.write(typed, b"go\n")
+        with open(shown, "rb") as output:  # noqa: PTH123  # a descriptor
+            assert big + b"\n" == output.read()
+        os.close(typed)
+
+        assert 0 == process.wait(PATIENCE_S)
+
+
 def test_closed_streams(echo: str) -> None:
     """Without a standard input there is nothing to read, and what is opened in its place is not read."""
     for closed in ("<&-", ">&-"):

@@ -135,8 +135,8 @@ class _Run:
         try:
             while True:
                 done = min(1.0, (time.perf_counter() - self._begun) / self.arguments.duration)
-                bar = self._looks.styled("#" * int(done * _BAR), "green").ljust(_BAR)
-                bar += " " * (_BAR - int(done * _BAR)) if self._looks.colourful else ""
+                filled = int(done * _BAR)
+                bar = self._looks.styled("#" * filled, "green") + " " * (_BAR - filled)
                 print(f"\r\x1b[K[{bar}] {done:4.0%}  {self.rate:,.0f}/s", end="", file=sys.stderr, flush=True)
                 await trio.sleep(_TICK_S)
         finally:

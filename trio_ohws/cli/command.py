@@ -64,6 +64,11 @@ async def _run(verb: Verb, options: argparse.Namespace) -> int:
     except UsageError as error:
         say(f"trio-ohws {verb.name}: {error}")
         return 2
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a disk that is full, for instance
+        say(f"trio-ohws {verb.name}: {error.strerror or error}")
+        return 1
 
 
 def _parser() -> Parser:

@@ -5,6 +5,7 @@ are left behind if the command ends first: Trio's threads do not keep the proces
 """
 
 import os
+import select
 from collections.abc import AsyncGenerator
 from typing import Final
 
@@ -31,9 +32,17 @@ async def lines_of(fd: int) -> AsyncGenerator[list[bytes]]:
 
 async def _read(fd: int) -> bytes:
     try:
-        return await trio.to_thread.run_sync(os.read, fd, _CHUNK, abandon_on_cancel=True)
+        return await trio.to_thread.run_sync(_read_some, fd, abandon_on_cancel=True)
     except OSError:  # it was closed before we began
         return b""
+
+
+def _read_some(fd: int) -> bytes:
+    while True:
+        try:
+            return os.read(fd, _CHUNK)
+        except BlockingIOError:  # somebody who shares it has made it non-blocking
+            select.select([fd], [], [])
 
 
 async def write_all(fd: int, data: bytes) -> None:
@@ -48,4 +57,7 @@ async def write_all(fd: int, data: bytes) -> None:
 def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view) :]
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:  # as above
+            select.select([], [fd], [])
