@@ -384,25 +384,25 @@ def cover(scenario: Scenario, target: Target) -> int:
     Raises:
         AssertionError: something was not as it has to be; the message names the point, the cause says what.
     """
-    trial = _attempt(scenario, Trial(target))
-    todo = dict.fromkeys(trial.seen)
+    todo = dict.fromkeys(_attempt(scenario, Trial(target))[0])
     covered = set()
     for _ in range(TRIES):
         for point in [point for point in todo if point not in covered]:
-            trial = _attempt(scenario, Trial(target, point))
-            todo.update(dict.fromkeys(trial.seen))
-            if trial.fired:
+            seen, fired = _attempt(scenario, Trial(target, point))
+            todo.update(dict.fromkeys(seen))
+            if fired:
                 covered.add(point)
     return len(covered)
 
 
-def _attempt(scenario: Scenario, trial: Trial) -> Trial:
+def _attempt(scenario: Scenario, trial: Trial) -> tuple[list[Point], bool]:
+    """Run a trial; what is returned of it is the points that it passed, and whether it was cancelled."""
     try:
         trial.run(scenario)
     except Exception as error:
         when = "uncancelled" if trial.point is None else "cancelled at {}, {}".format(*trial.point)
         raise AssertionError(f"{scenario.name}, {trial.target} {when}") from error
-    return trial
+    return trial.seen, trial.fired
 
 
 def _descriptors() -> int:
@@ -414,6 +414,7 @@ def _nothing_unraisable() -> Iterator[None]:
     """Fail if something was left to the garbage collector that should not have been."""
     left: list[str] = []
     hook = sys.unraisablehook
+    gc.collect()  # what the trial before has left, or freezing would keep it for ever
     gc.freeze()  # so that collecting costs no more than what is new
     sys.unraisablehook = lambda unraisable: left.append(repr(unraisable.exc_value))
     try:
