@@ -10,6 +10,8 @@ import pytest
 import trio
 from trio_websocket import WebSocketRequest, serve_websocket
 
+from tests.cli.program import run_program
+from tests.cli.screen import on_screen
 from trio_ohws.cli.command import main
 from trio_ohws.cli.demo import demo
 
@@ -33,8 +35,10 @@ EVENTS = [
 def said(output: str) -> list[str]:
     """Return what each line is about; of the answers to `connect` and to `send` either may come first."""
     words = [line[:15].strip() for line in output.splitlines()]
-    if words[3:5] == ["send", "connect"]:
-        words[3:5] = ["connect", "send"]
+    if "connect" in words[1:]:
+        at = words.index("connect")
+        if words[at - 1] == "send":
+            words[at - 1 : at + 1] = ["connect", "send"]
     return words
 
 
@@ -65,6 +69,23 @@ def test_it_is_a_module_that_can_be_run() -> None:
 
     assert (0, "") == (done.returncode, done.stderr)
     assert EVENTS == said(done.stdout)
+
+
+def test_it_runs_at_a_terminal() -> None:
+    """There it prints the same, and Ctrl-C is not needed to end it."""
+    with on_screen("demo") as screen:
+        status, shown = screen.end()
+
+    assert 0 == status
+    assert EVENTS == said(shown)
+
+
+def test_it_talks_to_node(node: str) -> None:
+    """Another server's answers are told in the same order; it has no subprotocol to choose."""
+    ended = run_program("demo", "--url", node)
+
+    assert 0 == ended.status
+    assert EVENTS[1:] == said(ended.output)
 
 
 def test_nobody_listens(closed_port: int, capsys: pytest.CaptureFixture[str]) -> None:
