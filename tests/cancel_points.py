@@ -392,6 +392,8 @@ def cover(scenario: Scenario, target: Target) -> int:
             todo.update(dict.fromkeys(seen))
             if fired:
                 covered.add(point)
+    gc.unfreeze()
+    gc.collect()  # what trials have left, which freezing before the next one kept
     return len(covered)
 
 
@@ -414,7 +416,6 @@ def _nothing_unraisable() -> Iterator[None]:
     """Fail if something was left to the garbage collector that should not have been."""
     left: list[str] = []
     hook = sys.unraisablehook
-    gc.collect()  # what the trial before has left, or freezing would keep it for ever
     gc.freeze()  # so that collecting costs no more than what is new
     sys.unraisablehook = lambda unraisable: left.append(repr(unraisable.exc_value))
     try:
