@@ -88,7 +88,7 @@ async def echo_by_callback(job: Job) -> None:
     done = trio.Event()
     sockets: list[trio_ohws.WebSocket] = []
 
-    async def hold(task_status: trio.TaskStatus[None]) -> None:
+    async def hold(task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC114
         async with connect(job) as ws:
 
             def on_message(error: Exception | None, value: str | bytes) -> None:

@@ -10,8 +10,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from anyio import create_task_group, sleep_forever
-from anyio.abc import TaskStatus
+import anyio
+import anyio.abc
 
 from .client import Job, Work
 
@@ -75,13 +75,13 @@ def works(open_link: Callable[[Job], AbstractAsyncContextManager[Link]]) -> dict
 def idle_in_tasks(open_link: Callable[[Job], AbstractAsyncContextManager[Link]]) -> Work:
     """Idle connections on Trio, where a connection is a block, and so needs a task of its own."""
 
-    async def hold(job: Job, task_status: TaskStatus[None]) -> None:
+    async def hold(job: Job, task_status: anyio.abc.TaskStatus[None]) -> None:  # noqa: ASYNC114
         async with open_link(job):
             task_status.started()
-            await sleep_forever()
+            await anyio.sleep_forever()
 
     async def idle(job: Job) -> None:
-        async with create_task_group() as tasks:
+        async with anyio.create_task_group() as tasks:
             await tasks.start(hold, job)
             job.watch.start()
             for _ in range(job.count):

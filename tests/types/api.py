@@ -324,7 +324,7 @@ async def look(ws: WebSocket) -> None:
 async def reconnect() -> None:
     """A socket that outlives its connections, with every kind of function that it takes."""
 
-    async def options(attempt: int) -> dict[str, Any]:
+    async def options(attempt: int) -> dict[str, Any]:  # noqa: ASYNC124
         return {"header": {"Authorization": str(attempt)}}
 
     async def on_connected(connection: Connection) -> None:
