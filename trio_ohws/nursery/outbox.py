@@ -8,6 +8,7 @@ turn (0.6 µs a frame). Frames queued by callbacks are written at the end of the
 """
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Final
 
 import trio
@@ -390,17 +391,27 @@ class Outbox:
         """Something was written or died, or the line has moved: tell those whom it concerns."""
         if self._marks:
             self._reach()
-        while self._owed and self._owed[0][0] <= self.written:
-            self.unbidden -= self._owed.pop(0)[1]
+        if self._owed:
+            self._settle()
         if self._line and (self.queued < self.limit or self.refusing):
             self._line[0].event.set()
         if self._room is not None and (self.unbidden < self.limit or self.refusing):
             self._room.set()
             self._room = None
 
+    # There may be a mark or a debt for each of a hundred thousand frames: those that are due go together,
+    # since taking them from the head of the list one by one would be quadratic.
+
     def _reach(self) -> None:
-        while self._marks and (self._marks[0][0] <= self.written or self._failure is not None):
-            self._marks.pop(0)[1]()
+        due = list(takewhile(lambda mark: mark[0] <= self.written or self._failure is not None, self._marks))
+        del self._marks[: len(due)]
+        for _, callback in due:
+            callback()
+
+    def _settle(self) -> None:
+        paid = list(takewhile(lambda debt: debt[0] <= self.written, self._owed))
+        self.unbidden -= sum(size for _, size in paid)
+        del self._owed[: len(paid)]
 
     def die(self, failure: BaseException) -> None:
         """The link is dead for writing: drop what is queued, wake who waits, and let nothing in any more."""
