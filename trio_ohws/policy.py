@@ -11,7 +11,7 @@ from typing import Final
 from trio_ohws.errors import DOMAIN_NOT_ALLOWED, PERMISSION_DENIED, BusinessError, failure
 from trio_ohws.url import parse_url
 
-__all__ = ["UNRESTRICTED", "Policy"]
+__all__ = ["UNRESTRICTED", "Policy", "is_address"]
 
 _IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -85,7 +85,7 @@ class Policy:
             raise failure(DOMAIN_NOT_ALLOWED, f"the policy does not list {host!r}")
         if self.allow_private_addresses:
             return
-        if _is_address(normal):
+        if is_address(normal):
             self.check_address(normal)
         # RFC 6761 section 6.3: whoever resolves it, this is the loopback address.
         elif f".{normal}".endswith(".localhost"):
@@ -135,7 +135,7 @@ def _domain(item: str) -> str:
         raise ValueError(f"allowed_domains: {item!r} is not a host, nor '*.' and a name: {error}") from error
     if suffix == item:
         return normal
-    if _is_address(normal):
+    if is_address(normal):
         raise ValueError(f"allowed_domains: {item!r} is not a host, nor '*.' and a name")
     return f"*.{normal}"
 
@@ -160,7 +160,8 @@ def _allows(domain: str, host: str) -> bool:
     return host.endswith(domain[1:]) if domain.startswith("*") else host == domain
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Tell an IP address, without brackets, from a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -1,7 +1,6 @@
 """Open a TCP connection by name, and say why that failed."""
 
 import errno
-import ipaddress
 import os
 import socket
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import Final
 import trio
 
 from trio_ohws.errors import PERMISSION_DENIED, UNKNOWN_ERROR, BusinessError, failure
-from trio_ohws.policy import UNRESTRICTED, Policy
+from trio_ohws.policy import UNRESTRICTED, Policy, is_address
 
 __all__ = ["open_tcp", "resolve"]
 
@@ -50,7 +49,7 @@ async def open_tcp(
     """
     try:
         if policy.allow_private_addresses:
-            if _is_address(host):
+            if is_address(host):
                 return await _open_address(host, port)
             return await trio.open_tcp_stream(host, port)
         return await _open_first(await resolve(host, port, policy), port)
@@ -92,14 +91,6 @@ def _is_allowed(address: str, policy: Policy) -> bool:
     try:
         policy.check_address(address)
     except BusinessError:
-        return False
-    return True
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
         return False
     return True
 
