@@ -98,7 +98,6 @@ class Emitter:
         "_spawn",
         "_streams",
         "held",
-        "pushing",
     )
 
     def __init__(self, fragment_size: int | None, on_overflow: Callable[[], object]) -> None:
@@ -116,7 +115,6 @@ class Emitter:
         self._spawn: Spawn | None = None
         self._only: Callable[[None, Message], object] | None = None
         self._inbox_only = False
-        self.pushing: bool = False  # messages go to callbacks, so that the inbox gets none
 
     # Registration
 
@@ -170,6 +168,11 @@ class Emitter:
     def _leave(self, name: str, stream: EventStream[Any]) -> None:
         self._streams[name] = tuple(other for other in self._streams[name] if other is not stream)
         self._plan()
+
+    @property
+    def pushing(self) -> bool:
+        """Whether messages go to callbacks, so that the inbox gets none."""
+        return bool(self._callbacks["message"])
 
     # The socket's and the session's side
 
@@ -331,7 +334,6 @@ class Emitter:
     def _plan(self) -> None:
         """Find out whether messages have but one place to go, which is the fast case."""
         callbacks = self._callbacks["message"]
-        self.pushing = bool(callbacks)
         self._only = None
         self._inbox_only = False
         if self._discarding or self.held or self._has_backlog() or self._callbacks["dataEnd"]:
