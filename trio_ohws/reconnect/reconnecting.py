@@ -430,30 +430,38 @@ class ReconnectingWebSocket(WebSocket):
 
     # Sending
 
+    async def _sent(self, data: Data) -> bool:
+        """Send by the connection; False if it is gone, and another one may come."""
+        try:
+            await super()._send(data)
+        except (ConnectionLost, AlreadyClosed):
+            if self._has_stopped():
+                raise
+            return False
+        self._remember(data)
+        return True
+
+    def _queued(self, queue: Callable[[Data], object], data: Data) -> bool:
+        """Do the same by one of the connection's ways that do not wait."""
+        try:
+            queue(data)
+        except (ConnectionLost, AlreadyClosed):
+            if self._has_stopped():
+                raise
+            return False
+        self._remember(data)
+        return True
+
     async def _send(self, data: Data) -> bool:
-        if self._ready and not self._line.locked():
-            try:
-                await super()._send(data)
-            except (ConnectionLost, AlreadyClosed):
-                if self._has_stopped():
-                    raise
-            else:
-                self._remember(data)
-                return True
+        if self._ready and not self._line.locked() and await self._sent(data):
+            return True
         frame = _kept(data)
         self._policy.check_permission()
         async with self._line:
             while True:
                 changed = self._changed
-                if self._ready or self._has_stopped():
-                    try:
-                        await super()._send(data)
-                    except (ConnectionLost, AlreadyClosed):
-                        if self._has_stopped():
-                            raise
-                    else:
-                        self._remember(data)
-                        return True
+                if (self._ready or self._has_stopped()) and await self._sent(data):
+                    return True
                 try:
                     return self._keep(frame)
                 except trio.WouldBlock:
@@ -475,28 +483,14 @@ class ReconnectingWebSocket(WebSocket):
         if self._line.locked():
             frame_of(data)
             raise trio.WouldBlock
-        if self._ready or self._has_stopped():
-            try:
-                super().send_nowait(data)
-            except (ConnectionLost, AlreadyClosed):
-                if self._has_stopped():
-                    raise
-            else:
-                self._remember(data)
-                return
+        if (self._ready or self._has_stopped()) and self._queued(super().send_nowait, data):
+            return
         self._entered()
         self._keep(_kept(data))
 
     def _put(self, data: Data) -> bool:
-        if self._ready or self._has_stopped():
-            try:
-                super()._put(data)
-            except (ConnectionLost, AlreadyClosed):
-                if self._has_stopped():
-                    raise
-            else:
-                self._remember(data)
-                return True
+        if (self._ready or self._has_stopped()) and self._queued(super()._put, data):
+            return True
         self._entered()
         try:
             return self._keep(_kept(data))
