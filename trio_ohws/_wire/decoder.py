@@ -14,6 +14,7 @@ a gigabyte, in messages that are each allowed.
 
 import codecs
 import io
+import struct
 from typing import Final, NamedTuple
 
 from trio_ohws._wire.deflate import PIECE, Deflate
@@ -37,6 +38,7 @@ _ENOUGH: Final = 1 << 20
 _MANY: Final = 1024
 _STRETCH: Final = 32768
 
+_LENGTH_64 = struct.Struct(">Q")
 _NOT_UTF8: Final = "text that is not UTF-8"
 _TOO_BIG: Final = "message over the limit when inflated"
 
@@ -159,8 +161,11 @@ class Decoder:
             while True:
                 # A large frame is copied straight out of the area. For small ones a copy of the area as
                 # `bytes` pays: slicing that and decoding the slices is a third faster.
-                if type(source) is memoryview and not self._large_next(source, pos):
-                    source, pos = bytes(source[pos:] if pos else source), 0
+                if type(source) is memoryview:
+                    if not self._opcode:
+                        pos = self._large_frames(source, pos, messages)
+                    if not self._large_next(source, pos):
+                        source, pos = bytes(source[pos:] if pos else source), 0
                 if not self._opcode and type(source) is bytes:
                     pos = self._whole_frames(source, pos, messages)
                 if pos == len(source):
@@ -225,6 +230,18 @@ class Decoder:
                 else:
                     return pos
                 pos = end
+        return pos
+
+    def _large_frames(self, area: memoryview, pos: int, messages: list[Message]) -> int:
+        """Cut whole unfragmented binary frames over 64 KiB; return where that ended; see `_whole_frames`."""
+        size = len(area)
+        while pos + 10 <= size and area[pos + 1] == 127 and area[pos] == _FINAL_BINARY:
+            (length,) = _LENGTH_64.unpack_from(area, pos + 2)
+            end = pos + 10 + length
+            if end > size or length < 65536 or length > self._max_message_size:
+                break
+            messages.append(bytes(area[pos + 10 : end]))
+            pos = end
         return pos
 
     def _large_next(self, source: memoryview, pos: int) -> bool:

@@ -226,6 +226,7 @@ class DataPlane(trio.abc.Stream):
                 while done < len(messages) or emitter.held:
                     await self._park()
                     done = self._deliver(messages, done)
+                del messages  # or their memory would not be free for those of the next pass
             else:
                 outbox.release()
             if decoder.stop is not None:
