@@ -15,6 +15,7 @@ from typing import Final
 import trio
 import truststore
 
+from trio_ohws._dial.records import tls_stream
 from trio_ohws.errors import CERTIFICATE_MISSING, UNKNOWN_ERROR, BusinessError, failure
 from trio_ohws.options import ClientCert, TlsProtocol, WebSocketRequestOptions
 
@@ -130,7 +131,7 @@ async def start_tls(
         The transport is closed.
     """
     try:
-        stream = trio.SSLStream(transport, context, server_hostname=host, https_compatible=True)
+        stream = tls_stream(transport, host, context)
         await stream.do_handshake()
     except BaseException as error:
         # The deadline is in the past: this closes at once, and waits for nothing.
