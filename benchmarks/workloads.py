@@ -222,7 +222,7 @@ WORKLOADS = (
     Workload(
         "echo-32-crowd",
         f"echo 32 B text on {CROWD} connections, cpu",
-        Task("echo", 20_000, 32, connections=CROWD),
+        Task("echo", 40_000, 32, connections=CROWD),
         "callback",
         (Target(1.3, ALONE),),
         "cpu",
