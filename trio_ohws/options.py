@@ -6,6 +6,7 @@ checked. Header values, passwords and proxy credentials are secrets: no ``repr``
 """
 
 import difflib
+import functools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -301,8 +302,13 @@ def request_options(value: object) -> WebSocketRequestOptions:
             one field, a wrong type or value.
     """
     if value is None:
-        return WebSocketRequestOptions()
+        return _no_options()
     return _built(WebSocketRequestOptions, value, _REQUEST_NAMES, "connect", "the options")
+
+
+@functools.cache
+def _no_options() -> WebSocketRequestOptions:
+    return WebSocketRequestOptions()
 
 
 def close_options(value: object) -> WebSocketCloseOptions:

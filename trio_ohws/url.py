@@ -7,6 +7,7 @@ we take the stricter reading: a URL that two parsers read differently is how req
 No message repeats user information, the path or the query, since passwords and tokens travel there.
 """
 
+import functools
 import ipaddress
 import re
 from dataclasses import dataclass, field
@@ -185,6 +186,7 @@ def _port(digits: str, default: int) -> int:
     return port
 
 
+@functools.lru_cache(maxsize=64)  # not of whole URLs: secrets travel in their queries
 def _host(host: str) -> str:
     if not host:
         raise _refused("there is no host")

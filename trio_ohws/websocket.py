@@ -76,6 +76,7 @@ _NOT_ENTERED: Final = (
     "(only on, once, off and subscribe work before)"
 )
 _LEFT: Final = "the socket was left: its 'async with' block has ended; create a new one"
+_DEFAULTS: Final = Settings()
 
 
 class _Conversation(Protocol):
@@ -169,7 +170,7 @@ def create_websocket(**settings: Unpack[WebSocketSettings]) -> "WebSocket":
 
     Source: the API document, webSocket.createWebSocket; the settings are beyond OHOS.
     """
-    return WebSocket(Settings(**settings))
+    return WebSocket(Settings(**settings) if settings else None)
 
 
 @asynccontextmanager
@@ -214,7 +215,7 @@ class WebSocket(trio.abc.Channel[Message]):
     """
 
     def __init__(self, settings: Settings | None = None, *, dial: Dial | None = None) -> None:
-        self._settings = settings or Settings()
+        self._settings = settings or _DEFAULTS
         self._policy = self._settings.policy or UNRESTRICTED
         self._dial = dial or partial(dial_server, policy=self._policy, ssl_context=self._settings.ssl_context)
         self._emitter = Emitter(self._settings.fragment_size, self._overflowed)
@@ -264,8 +265,9 @@ class WebSocket(trio.abc.Channel[Message]):
             if session.state is State.CONNECTING:
                 await session.aborted()
             elif session.state is State.OPEN:
-                with trio.move_on_after(self._settings.close_timeout):
-                    await self._emitter.finish_messages()
+                if self._emitter.busy:
+                    with trio.move_on_after(self._settings.close_timeout):
+                        await self._emitter.finish_messages()
                 if session.state is State.OPEN:
                     session.close(1000, "")
             await session.join()

@@ -195,6 +195,11 @@ class Emitter:
             del self._busy[callback]
             done.set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether async callbacks have messages that they are not done with."""
+        return any(callback.name in _MESSAGES for callback in self._busy)
+
     async def finish_messages(self) -> None:
         """The socket is about to close: wait until async callbacks have done the messages that they have.
 

@@ -207,6 +207,7 @@ class DataPlane(trio.abc.Stream):
             self._outbox.compress(self.deflate)
         self.bytes += len(parser.rest)
         self._decoder.feed(parser.rest)
+        self._outbox.release()  # the request was not the beginning of a burst
         return canonical_head(self._key, self.subprotocol)
 
     async def _receive(self) -> memoryview:

@@ -130,7 +130,6 @@ class Session:
         self._explain = explain
         self._probe = probe
         self._scope = trio.CancelScope()
-        self._handshake = trio.CancelScope()
         self._refusal: Refusal | None = None
         self._ending: _Ending | None = None
         self._aborted = False
@@ -237,7 +236,8 @@ class Session:
     def refused(self, refusal: Refusal) -> None:
         """The connection was not upgraded."""
         self._refusal = refusal
-        self._handshake.cancel()
+        assert self._tasks is not None
+        self._tasks.cancel_scope.cancel()
 
     def peer_closed(self, code: int, reason: str) -> None:
         """The peer's Close frame has arrived."""
@@ -401,20 +401,19 @@ class Session:
         with bare_errors():
             async with trio.open_nursery() as tasks:
                 self._tasks = tasks
-                with self._handshake:
-                    self._connection = await wrap_client_stream(
-                        tasks,
-                        cast("trio.SocketStream", plane),  # any trio.abc.Stream will do
-                        request.host,
-                        request.target,
-                        subprotocols=request.subprotocols,
-                        extra_headers=headers,
-                    )
-                if self._connection is not None and self._refusal is None:
-                    await trio.lowlevel.checkpoint_if_cancelled()  # the last moment to cancel `connect`
-                    self._open(plane, task_status)
-                    await self._live()
-                    await self._part(transport)
+                self._connection = await wrap_client_stream(
+                    tasks,
+                    cast("trio.SocketStream", plane),  # any trio.abc.Stream will do
+                    request.host,
+                    request.target,
+                    subprotocols=request.subprotocols,
+                    extra_headers=headers,
+                )
+                # The last moment to cancel `connect`; a refusal has cancelled these tasks.
+                await trio.lowlevel.checkpoint_if_cancelled()
+                self._open(plane, task_status)
+                await self._live()
+                await self._part(transport)
                 tasks.cancel_scope.cancel()
 
     def _open(self, plane: DataPlane, task_status: trio.TaskStatus[None]) -> None:
@@ -457,7 +456,8 @@ class Session:
         # One scope for the three limits: each is another 20 µs.
         begun = trio.current_time()
         with trio.CancelScope(deadline=begun + min(ending.flush_s, ending.within_s)) as time:
-            await self.plane.close_queued.wait()
+            if not self.plane.close_queued.is_set():  # a turn of the scheduler is another 20 µs
+                await self.plane.close_queued.wait()
             try:
                 await self.outbox.flush()
             except ConnectionLost:

@@ -58,7 +58,7 @@ class SocketTransport:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._fd = sock.fileno()  # what Trio would ask for at each wait
-        self._try_first = True
+        self._try_first = False  # nobody has asked yet, so there is no answer
 
     def write_now(self, data: bytes) -> int:
         try:
