@@ -166,6 +166,16 @@ async def test_the_end_comes_after_the_last_record(version: ssl.TLSVersion, poli
         assert await stream.receive_some(READ) == b""
 
 
+async def test_what_was_read_is_not_kept() -> None:
+    """An idle connection holds nothing of its last read."""
+    async with connected() as (stream, wire):
+        wire.server.write(numbered(10 * RECORD))
+        await stream.receive_some(READ)
+        stapled = stream.transport_stream
+        assert isinstance(stapled, trio.StapledStream)
+        assert b"" == stapled.receive_stream.waiting.obj
+
+
 async def test_a_cancelled_read_loses_nothing() -> None:
     """What had arrived is there for the next one."""
     async with connected() as (stream, wire):

@@ -21,6 +21,8 @@ _SIP: Final = 65536
 _PLAINTEXT: Final = 16384
 _RECORD: Final = 5 + _PLAINTEXT + 2048
 
+_NOTHING: Final = memoryview(b"")
+
 
 def tls_stream(
     transport: trio.abc.Stream, host: str, context: ssl.SSLContext
@@ -46,7 +48,7 @@ class _Arrivals(trio.abc.ReceiveStream):
 
     def __init__(self, stream: trio.abc.ReceiveStream) -> None:
         self._stream = stream
-        self.waiting: memoryview = memoryview(b"")
+        self.waiting: memoryview = _NOTHING
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if self.waiting:
@@ -57,7 +59,9 @@ class _Arrivals(trio.abc.ReceiveStream):
 
     def sip(self, size: int = _SIP) -> memoryview:
         """Take out what OpenSSL is to get next."""
-        sip, self.waiting = self.waiting[:size], self.waiting[size:]
+        sip = self.waiting[:size]
+        # An empty view of what was received would keep all of that, for as long as the connection is idle.
+        self.waiting = self.waiting[size:] if size < len(self.waiting) else _NOTHING
         return sip
 
     async def aclose(self) -> None:
