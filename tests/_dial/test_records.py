@@ -176,6 +176,20 @@ async def test_what_was_read_is_not_kept() -> None:
         assert b"" == stapled.receive_stream.waiting.obj
 
 
+async def test_whoever_asks_for_less_gets_the_rest_next() -> None:
+    """Without another read of the network; a handshake that is longer than a sip asks so."""
+    async with connected() as (stream, wire):
+        stapled = stream.transport_stream
+        assert isinstance(stapled, trio.StapledStream)
+        sent = numbered(100000)
+        wire.records()  # the server's session tickets
+        wire.arrive(sent)
+        received = [bytes(await stapled.receive_some(size)) for size in (1000, None, None)]
+        assert [1000, 65536, 100000 - 66536] == [len(piece) for piece in received]
+        assert sent == b"".join(received)
+        assert wire.reads == 1
+
+
 async def test_a_cancelled_read_loses_nothing() -> None:
     """What had arrived is there for the next one."""
     async with connected() as (stream, wire):
