@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from queue import SimpleQueue
 from typing import Any, Self
 
 import pytest
@@ -26,7 +27,7 @@ from trio_ohws import (
     WebSocketCloseOptions,
 )
 from trio_ohws.sync import create_websocket, createWebSocket, open_websocket
-from trio_ohws.sync.calls import MAX_CALLS, MAX_CALLS_SIZE, Calls
+from trio_ohws.sync.calls import MAX_CALLS, MAX_CALLS_SIZE, Calls, sleep
 from trio_ohws.sync.operation import Bell, Operation
 from trio_ohws.sync.portal import SocketThread
 
@@ -407,6 +408,12 @@ def test_an_interrupt_while_it_is_entered() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         SocketThread(Pressing(), Calls(), "caller").enter()
+
+
+def test_no_sleep_is_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt that comes just before a sleep does not end it, so that it has to end by itself."""
+    monkeypatch.setattr("trio_ohws.sync.calls._NAP", 0.01)
+    sleep(SimpleQueue())
 
 
 @posix

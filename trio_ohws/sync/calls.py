@@ -23,7 +23,9 @@ MAX_CALLS: Final = 256  # that wait, before the peer is slowed down
 MAX_CALLS_SIZE: Final = 4 << 20  # bytes (of text: characters) of their messages
 
 STREAMED: Final = ("message", "dataEnd")  # what a peer may send any number of
-_NAP: Final = 0.1 if sys.platform == "win32" else None  # seconds; there, Ctrl-C does not end a sleep
+# Seconds of sleep at a time. On Windows Ctrl-C does not end a sleep. Elsewhere it does, unless it comes after
+# the interpreter has looked for it, and before the operating system knows that we sleep.
+_NAP: Final = 0.1 if sys.platform == "win32" else 1.0
 
 
 class _Call:
@@ -176,7 +178,7 @@ class Forward:
 
 
 def sleep(bell: Bell) -> None:
-    """Sleep until the bell rings, or, on Windows, for a moment."""
+    """Sleep until the bell rings, or for a moment: look then whether there is a reason to go on sleeping."""
     with suppress(Empty):
         bell.get(timeout=_NAP)
 
