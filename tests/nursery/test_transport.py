@@ -103,7 +103,7 @@ class Asked(trio.abc.ReceiveStream):
 
 
 async def test_a_stream_is_asked_for_little_at_a_time() -> None:
-    """However large the buffer: TLS would make an object of that size for each record."""
+    """However large the buffer: a stream may make an object of that size for each record."""
     asked = Asked()
     transport = StreamTransport(trio.StapledStream(trio.testing.MemorySendStream(), asked))
 

@@ -11,10 +11,11 @@ from typing import Any, Final, cast
 
 import trio
 
+from trio_ohws._wire.scratch import READ_SIZE
+
 __all__ = ["tls_stream"]
 
-# Bytes that are asked of the network at a time, and given to OpenSSL at a time.
-_READ_SIZE: Final = 262144
+# Bytes that are given to OpenSSL at a time.
 _SIP: Final = 65536
 # Bytes of plaintext in a record at most (OpenSSL makes an object of the size that it is asked for), and of
 # the record itself (RFC 8446 section 5.2; TLS 1.2 allows 2048 more than the plaintext).
@@ -50,12 +51,16 @@ class _Arrivals(trio.abc.ReceiveStream):
         self._stream = stream
         self.waiting: memoryview = _NOTHING
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        size = _SIP if max_bytes is None else max_bytes
         if self.waiting:
             await trio.lowlevel.checkpoint()
         else:
-            self.waiting = memoryview(await self._stream.receive_some(_READ_SIZE))
-        return bytes(self.sip(_SIP if max_bytes is None else max_bytes))
+            data = await self._stream.receive_some(READ_SIZE)
+            if len(data) <= size:
+                return data
+            self.waiting = memoryview(data)
+        return bytes(self.sip(size))
 
     def sip(self, size: int = _SIP) -> memoryview:
         """Take out what OpenSSL is to get next."""
@@ -87,6 +92,7 @@ class _Records:
         self._incoming = incoming
         self._arrivals = arrivals
         self._trouble: ssl.SSLError | None = None
+        self.write = tls.write  # spares each message a detour
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tls, name)

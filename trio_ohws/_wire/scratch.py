@@ -1,6 +1,11 @@
 """The memory into which bytes are received: one area for all connections of a run."""
 
-__all__ = ["Scratch"]
+from typing import Final
+
+__all__ = ["READ_SIZE", "Scratch"]
+
+READ_SIZE: Final = 262144
+"""Bytes that are asked of the operating system, or of a stream, at a time."""
 
 
 class Scratch:
@@ -19,7 +24,7 @@ class Scratch:
 
     SPARE_LIMIT = 4 << 20  # bytes of a spare buffer that is worth keeping
 
-    def __init__(self, size: int = 262144) -> None:
+    def __init__(self, size: int = READ_SIZE) -> None:
         self.area: bytearray = bytearray(size)
         self.view: memoryview = memoryview(self.area)
         self._spare: bytearray | None = None

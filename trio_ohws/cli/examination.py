@@ -1,6 +1,5 @@
 """The way to a server, step by step, and what was found at each."""
 
-import ipaddress
 import os
 import ssl
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from trio_ohws.cli.target import Target
 from trio_ohws.errors import UNKNOWN_ERROR, BusinessError, UpgradeRefused, failure
 from trio_ohws.nursery.endpoints import TlsInfo, endpoints_of
 from trio_ohws.options import WebSocketRequestOptions
+from trio_ohws.policy import is_address
 from trio_ohws.proxy_server import ProxyServer
 from trio_ohws.settings import Settings
 from trio_ohws.url import WebSocketURL
@@ -122,11 +122,7 @@ class Examination:
         return proxy
 
     async def _look_up(self, host: str, port: int) -> list[str]:
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            pass
-        else:
+        if is_address(host):
             return [host]
         since = trio.current_time()
         try:

@@ -12,13 +12,11 @@ from typing import Any, Final, Protocol
 
 import trio
 
+from trio_ohws._wire.scratch import READ_SIZE
+
 __all__ = ["LINK_ERRORS", "SocketTransport", "StreamTransport", "Transport", "as_transport"]
 
 _GATHERS: Final = hasattr(socket.socket, "sendmsg")  # not so on Windows
-
-# Bytes that are asked of a stream at a time. The buffer of a large frame has room for more; but TLS makes an
-# object of the size that it is asked for, for each record of 16 KiB.
-_READ_SIZE: Final = 262144
 
 # What a dead link raises, whichever transport it is below.
 LINK_ERRORS: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -129,7 +127,9 @@ class StreamTransport:
             await self._stream.send_all(buffer)
 
     async def receive_into(self, get_buffer: Callable[[], memoryview]) -> int:
-        data = await self._stream.receive_some(min(len(get_buffer()), _READ_SIZE))
+        # The buffer of a large frame may have room for more, but a stream makes an object of the size that it
+        # is asked for.
+        data = await self._stream.receive_some(min(len(get_buffer()), READ_SIZE))
         get_buffer()[: len(data)] = data
         return len(data)
 
