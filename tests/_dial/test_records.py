@@ -98,6 +98,19 @@ async def test_all_records_that_have_arrived_are_one_read(version: ssl.TLSVersio
         assert wire.reads == 1
 
 
+async def test_a_flood_takes_no_more_calls_than_reads(version: ssl.TLSVersion) -> None:
+    """What one read of the network brought fits one call, the rest of a record from before it included."""
+    async with connected(version) as (stream, wire):
+        size = 100 * (4 * RECORD + 10)
+        for _ in range(100):
+            wire.server.write(bytes(4 * RECORD + 10))
+        received, calls = 0, 0
+        while received < size:
+            received += len(await stream.receive_some(READ))
+            calls += 1
+        assert wire.reads == calls
+
+
 async def test_more_than_is_asked_for_is_kept(version: ssl.TLSVersion) -> None:
     """Whatever the sizes of the reads are, all of it comes, in its order."""
     async with connected(version) as (stream, wire):

@@ -21,6 +21,8 @@ _SIP: Final = 65536
 # the record itself (RFC 8446 section 5.2; TLS 1.2 allows 2048 more than the plaintext).
 _PLAINTEXT: Final = 16384
 _RECORD: Final = 5 + _PLAINTEXT + 2048
+# Bytes that are asked of the network at a time: together with the rest of a record, one read takes all of it.
+_READ_SIZE: Final = READ_SIZE - _RECORD
 
 _NOTHING: Final = memoryview(b"")
 
@@ -56,7 +58,7 @@ class _Arrivals(trio.abc.ReceiveStream):
         if self.waiting:
             await trio.lowlevel.checkpoint()
         else:
-            data = await self._stream.receive_some(READ_SIZE)
+            data = await self._stream.receive_some(_READ_SIZE)
             if len(data) <= size:
                 return data
             self.waiting = memoryview(data)
@@ -105,14 +107,16 @@ class _Records:
         """
         if self._trouble is not None:
             raise self._trouble
+        arrivals, incoming, read = self._arrivals, self._incoming, self._tls.read
         pieces: list[bytes] = []
         while size:
-            if self._arrivals.waiting and self._incoming.pending < _RECORD:
-                self._incoming.write(self._arrivals.sip())
-            elif pieces and not self._incoming.pending:
-                break  # the common case of little traffic: an exception saved
+            if (pending := incoming.pending) < _RECORD:
+                if arrivals.waiting:
+                    incoming.write(arrivals.sip())
+                elif pieces and not pending:
+                    break  # the common case of little traffic: an exception saved
             try:
-                piece = self._tls.read(min(size, _PLAINTEXT))
+                piece = read(_PLAINTEXT if size > _PLAINTEXT else size)
             except ssl.SSLError as error:
                 if not pieces:
                     raise
