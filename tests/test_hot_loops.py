@@ -49,7 +49,7 @@ class Sink:
     async def write(self, buffers: Sequence[bytes]) -> None:
         """Take all of them."""
 
-    async def receive_into(self, get_buffer: Callable[[], memoryview]) -> int:
+    async def receive_into(self, sink: object) -> int:
         """Say that there is nothing to come."""
         return 0
 

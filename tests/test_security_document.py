@@ -32,7 +32,7 @@ LIMITS = [
         f"{DEFAULTS.receive_buffer[0]}, or {DEFAULTS.receive_buffer[1] // MIB} MiB and one message",
     ),
     ("bytes that wait to be sent, before a message is admitted", f"{DEFAULTS.send_buffer // KIB} KiB"),
-    ("one read, into memory that all connections share", f"{len(Scratch().area) // KIB} KiB"),
+    ("one read, into memory that all connections share", f"{len(Scratch().wide) // KIB} KiB"),
     ("compression", "off" if DEFAULTS.compression is None else "on"),
     ("connecting, all in all", f"{DEFAULTS.connect_timeout} s"),
     ("closing: our Close frame, then the server's", f"{DEFAULTS.close_timeout} s each"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from trio_ohws._wire.decoder import Control, Decoder, Message, Pause
+from trio_ohws._wire.decoder import Control, Decoder, Handover, Message, Pause
 from trio_ohws._wire.deflate import Deflate
 from trio_ohws._wire.frames import Violation
 from trio_ohws._wire.scratch import Scratch
@@ -31,7 +31,7 @@ def drain(decoder: Decoder) -> list[Told]:
             return told
         if isinstance(stop, Violation):
             return [*told, Verdict(stop.code, stop.reason)]
-        if not isinstance(stop, Pause):
+        if not isinstance(stop, Pause | Handover):
             told.append(stop)
 
 
@@ -84,7 +84,8 @@ class Link:
         self.data = self.data[count:]
         self.decoder.buffer_updated(count)
         self.told += drain(self.decoder)
-        self.scratch.area[:] = b"\xff" * len(self.scratch.area)
+        for area in (self.scratch.view, self.scratch.wide):
+            area[:] = b"\xff" * len(area)
 
 
 def receive(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests._wire.reception import LIMIT, Link, Told, Verdict, drain, receive
 from tests.scripted_peer import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
-from trio_ohws._wire.decoder import MAX_FRAGMENTS, Control, Decoder, Message, Pause
+from trio_ohws._wire.decoder import MAX_FRAGMENTS, Control, Decoder, Handover, Message, Pause
 from trio_ohws._wire.frames import Violation
 from trio_ohws._wire.scratch import Scratch
 
@@ -293,6 +293,64 @@ def test_a_large_frame_that_is_all_there(size: int) -> None:
     assert [b"xy", "z"] == drain(decoder)
 
 
+def take_in(decoder: Decoder, data: bytes) -> list[Message]:
+    """Receive `data` at once, and decode one pass."""
+    buffer = decoder.get_buffer()
+    buffer[: len(data)] = data
+    decoder.buffer_updated(len(data))
+    return decoder.decode()
+
+
+LARGE: list[Message] = ["ä" * 35_000, b"b" * 70_000, "\U0001f600" * 20_000]
+LARGE_FRAMES = b"".join(frame(TEXT if isinstance(one, str) else BINARY, one) for one in LARGE)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_large_messages_are_handed_over_one_by_one(kept: bool) -> None:
+    """Between two of them others may receive, if the rest is kept from them."""
+    scratch = Scratch()
+    decoder = Decoder(scratch, LIMIT)
+    messages = [take_in(decoder, LARGE_FRAMES + frame(TEXT, "a") + frame(TEXT, "b"))]
+    while isinstance(decoder.stop, Handover):
+        assert not decoder.idle
+        if kept:
+            decoder.keep()
+            for area in (scratch.view, scratch.wide):
+                area[:] = bytes(len(area))
+        messages.append(decoder.decode())
+
+    assert decoder.stop is None
+    assert decoder.idle
+    assert [*LARGE, "a", "b"] == [one for some in messages for one in some]
+    assert 1 == len(messages[0])
+    assert kept or [[one] for one in LARGE] == messages[:3]
+
+
+def test_where_large_frames_arrive_whole_more_is_read_at_a_time() -> None:
+    """The read after them is twice as large; the one after that, and any after a wait, as usual."""
+    scratch = Scratch()
+    decoder = Decoder(scratch, LIMIT)
+    offered = []
+    for data in (frame(TEXT, "small"), LARGE_FRAMES, LARGE_FRAMES, frame(TEXT, "small")):
+        offered.append(len(decoder.get_buffer()))
+        take_in(decoder, data)
+        drain(decoder)
+    offered.append(len(decoder.get_buffer()))
+    take_in(decoder, LARGE_FRAMES)
+    drain(decoder)
+    decoder.keep()
+    offered.append(len(decoder.get_buffer()))
+
+    assert [262144, 262144, 524288, 524288, 262144, 262144] == offered
+
+
+def test_bad_text_in_a_large_frame_that_is_all_there() -> None:
+    """It is refused like any other, and what was before it is told."""
+    bad = frame(BINARY, b"a" * 65536) + frame(TEXT, b"b" * 65536 + b"\xff")
+
+    assert [b"a" * 65536, Verdict(1007, "text that is not UTF-8")] == receive(bad)
+
+
 def test_a_large_frame_is_received_in_place() -> None:
     """While much of a large binary frame is missing, the memory offered is its own buffer, exactly."""
     scratch = Scratch(65536)
@@ -325,6 +383,7 @@ def test_an_announced_frame_allocates_no_more_than_the_limit() -> None:
     """A frame within the limit costs its own size at most; one over it costs nothing, before it arrives."""
     limit = 1 << 20
     scratch = Scratch(65536)
+    assert 131072 == len(scratch.wide), "which exists from now on"
     peaks = []
     tracemalloc.start()
     try:

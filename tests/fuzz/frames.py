@@ -92,7 +92,8 @@ def _read(link: Link, cuts: Iterator[int], limit: int) -> None:
         link.read(next(cuts, len(link.data)))
         if not link.refused:
             offered = link.decoder.get_buffer()
-            carried = len(link.scratch.area) - len(offered) if offered.obj is link.scratch.area else 0
+            shared = [link.scratch.view, link.scratch.wide]
+            carried = sum(len(area) - len(offered) for area in shared if offered.obj is area.obj)
 
             assert carried <= MOST_CARRIED
             assert _held(link.decoder) <= limit + MOST_CARRIED
@@ -102,7 +103,7 @@ def _read(link: Link, cuts: Iterator[int], limit: int) -> None:
 def _held(decoder: Decoder) -> int:
     """Return how many bytes or characters a decoder keeps, wherever."""
     size = 0
-    for name in Decoder.__slots__:
+    for name in set(Decoder.__slots__) - {"_view"}:  # which is shared
         value = getattr(decoder, name)
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, bytes | bytearray | memoryview):

@@ -680,6 +680,27 @@ async def test_a_violation_after_our_close_ends_the_wait(
 # Slow consumers
 
 
+async def test_what_waits_for_a_consumer_is_kept_from_other_connections(nursery: trio.Nursery) -> None:
+    """Large messages that one read brought stay what they are while the area serves others."""
+    messages = [bytes([number]) * 65536 for number in range(6)]
+    sent = iter((messages[:3], messages[3:]))
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.send(b"".join(frame(BINARY, one) for one in next(sent)))
+        await peer.serve_politely()
+
+    network = Network(script, nursery)
+    async with network.websocket(receive_buffer=(1, 1000)) as slow, network.websocket() as other:
+        await slow.connect(URL)
+        while not slow.statistics().parked:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        await other.connect(URL)
+
+        assert messages[3:] == [await other.receive() for _ in range(3)]
+        assert messages[:3] == [await slow.receive() for _ in range(3)]
+
+
 async def test_a_slow_consumer_slows_the_peer_down_and_is_warned_of(
     nursery: trio.Nursery, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,7 +14,7 @@ from tests.nursery.loopback import open_tcp_pair, reset
 from trio_ohws._wire.frames import BINARY, PING, encode
 from trio_ohws.errors import AlreadyClosed, ConnectionLost
 from trio_ohws.nursery.outbox import Outbox
-from trio_ohws.nursery.transport import SocketTransport, Transport, as_transport
+from trio_ohws.nursery.transport import Sink, SocketTransport, Transport, as_transport
 
 LIMIT = 1000
 ALL = 1 << 60
@@ -72,7 +72,7 @@ class Wire:
             raise self.failure
         self.data += b"".join(buffers)
 
-    async def receive_into(self, get_buffer: Callable[[], memoryview]) -> int:
+    async def receive_into(self, sink: Sink) -> int:
         """See `Transport`."""
         raise NotImplementedError
 

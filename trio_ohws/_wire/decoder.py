@@ -21,7 +21,7 @@ from trio_ohws._wire.deflate import PIECE, Deflate
 from trio_ohws._wire.frames import BINARY, CLOSE, FIN, PONG, RSV1, TEXT, Violation
 from trio_ohws._wire.scratch import Scratch
 
-__all__ = ["MAX_FRAGMENTS", "Control", "Decoder", "Message", "Pause"]
+__all__ = ["MAX_FRAGMENTS", "Control", "Decoder", "Handover", "Message", "Pause"]
 
 Message = str | bytes
 
@@ -58,6 +58,16 @@ class Pause:
     __slots__ = ()
 
 
+class Handover:
+    """A large message: hand it on and decode again, so that the next one finds its memory free, and warm.
+
+    Memory for several at a time may be new to the process each time, which costs more than to fill it.
+    Whoever lets others run before decoding again calls `keep` first.
+    """
+
+    __slots__ = ()
+
+
 class Decoder:
     """Decodes one connection's frames.
 
@@ -86,6 +96,7 @@ class Decoder:
         "_tail",
         "_text",
         "_utf8",
+        "_view",
         "deflate",
         "stop",
     )
@@ -94,9 +105,11 @@ class Decoder:
         self._scratch = scratch
         self._max_message_size = max_message_size
         self.deflate: Deflate | None = None  # what was negotiated, if it was
-        self.stop: Control | Pause | Violation | None = None  # why the last pass ended; None: more is wanted
+        # Why the last pass ended; None: more is wanted.
+        self.stop: Control | Pause | Handover | Violation | None = None
+        self._view = scratch.view  # where to receive
         self._source: bytes | memoryview = b""  # bytes that are not decoded yet ...
-        self._pos = 0  # ... from here on; not 0 only after a control frame
+        self._pos = 0  # ... from here on; not 0 only after a stop
         self._tail = b""  # the beginning of a header or control frame, kept from the last pass
         # The message in progress, if _opcode is not 0 ...
         self._opcode = 0
@@ -125,9 +138,9 @@ class Decoder:
             return memoryview(self._buffer)[self._filled : self._filled + self._missing]
         tail = self._tail
         if not tail:
-            return self._scratch.view
-        self._scratch.area[: len(tail)] = tail
-        return self._scratch.view[len(tail) :]
+            return self._view
+        self._view[: len(tail)] = tail
+        return self._view[len(tail) :]
 
     def buffer_updated(self, count: int) -> None:
         """Say that `count` bytes were received into the buffer; `decode` must follow at once."""
@@ -136,13 +149,26 @@ class Decoder:
             self._missing -= count
             self._size += count
         else:
-            self._source = self._scratch.view[: len(self._tail) + count]
+            self._source = self._view[: len(self._tail) + count]
+            self._view = self._scratch.view
             self._tail = b""
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | bytearray) -> None:
         """Take in bytes that were received elsewhere, together with a handshake for example."""
         self._source = self._tail + bytes(self._source[self._pos :]) + data
         self._tail, self._pos = b"", 0
+
+    def take(self) -> bytes:
+        """Take out what is not decoded yet."""
+        data = bytes(self._source[self._pos :])
+        self._source, self._pos = b"", 0
+        return data
+
+    def keep(self) -> None:
+        """Move what is not decoded yet out of the shared memory: others may receive before `decode`."""
+        if type(self._source) is memoryview:
+            self._source, self._pos = bytes(self._source[self._pos :]), 0
+        self._view = self._scratch.view
 
     def decode(self) -> list[Message]:
         """Return the messages that are complete, up to what `stop` says: a control frame, for example."""
@@ -159,13 +185,16 @@ class Decoder:
             if self._buffer is not None and not self._missing:
                 self._finish(messages)  # the last read filled the large frame's own buffer
             while True:
-                # A large frame is copied straight out of the area. For small ones a copy of the area as
+                # Large frames are copied straight out of the area. For small ones a copy of the area as
                 # `bytes` pays: slicing that and decoding the slices is a third faster.
-                if type(source) is memoryview:
+                if self._large_next(source, pos):
                     if not self._opcode:
-                        pos = self._large_frames(source, pos, messages)
-                    if not self._large_next(source, pos):
-                        source, pos = bytes(source[pos:] if pos else source), 0
+                        pos = self._large_frame(source, pos, messages)
+                    if messages and pos < len(source):
+                        self._source, self._pos, self.stop = source, pos, Handover()
+                        return messages
+                elif type(source) is memoryview:
+                    source, pos = bytes(source[pos:] if pos else source), 0
                 if not self._opcode and type(source) is bytes:
                     pos = self._whole_frames(source, pos, messages)
                 if pos == len(source):
@@ -232,19 +261,25 @@ class Decoder:
                 pos = end
         return pos
 
-    def _large_frames(self, area: memoryview, pos: int, messages: list[Message]) -> int:
-        """Cut whole unfragmented binary frames over 64 KiB; return where that ended; see `_whole_frames`."""
-        size = len(area)
-        while pos + 10 <= size and area[pos + 1] == 127 and area[pos] == _FINAL_BINARY:
-            (length,) = _LENGTH_64.unpack_from(area, pos + 2)
-            end = pos + 10 + length
-            if end > size or length < 65536 or length > self._max_message_size:
-                break
-            messages.append(bytes(area[pos + 10 : end]))
-            pos = end
-        return pos
+    def _large_frame(self, chunk: bytes | memoryview, pos: int, messages: list[Message]) -> int:
+        """Cut a whole unfragmented frame over 64 KiB; return where it ended; see `_whole_frames`."""
+        if pos + 10 > len(chunk):
+            return pos
+        (length,) = _LENGTH_64.unpack_from(chunk, pos + 2)
+        end: int = pos + 10 + length
+        if end > len(chunk) or length < 65536 or length > self._max_message_size:
+            return pos
+        if chunk[pos] == _FINAL_BINARY:
+            messages.append(bytes(chunk[pos + 10 : end]))
+        elif chunk[pos] == _FINAL_TEXT:
+            messages.append(str(chunk[pos + 10 : end], "utf-8"))
+        else:
+            return pos
+        if type(chunk) is memoryview:
+            self._view = self._scratch.wide
+        return end
 
-    def _large_next(self, source: memoryview, pos: int) -> bool:
+    def _large_next(self, source: bytes | memoryview, pos: int) -> bool:
         return self._missing > 0 or (len(source) > pos + 1 and source[pos + 1] == 127)
 
     def _step(self, source: bytes | memoryview, pos: int, messages: list[Message]) -> int:
@@ -260,7 +295,7 @@ class Decoder:
     def _begin(self, source: bytes | memoryview, pos: int, messages: list[Message]) -> int:
         """Judge the header at `pos`; return where its payload begins, or -1 if it is not all there.
 
-        A control frame and a large frame that is all there are consumed whole.
+        A control frame, and a compressed one that is all there, are consumed whole.
         """
         available = len(source) - pos
         if available < 2:
@@ -293,14 +328,9 @@ class Decoder:
             messages.append(self._inflate_whole(opcode, bytes(source[start:end])))
             return end
         self._begin_data(first, length)
-        if opcode == BINARY and self._final and not self._inflating:
-            if end <= len(source):
-                messages.append(bytes(source[start:end]))
-                self._opcode = 0
-                return end
-            if length >= _WORTH_A_READ:
-                self._buffer = self._scratch.lend(length)
-                self._filled = 0
+        if opcode == BINARY and self._final and not self._inflating and length >= _WORTH_A_READ:
+            self._buffer = self._scratch.lend(length)
+            self._filled = 0
         self._missing = length
         return start
 

@@ -9,7 +9,7 @@ READ_SIZE: Final = 262144
 
 
 class Scratch:
-    """An area for the next bytes of any connection, and a spare buffer for a large frame.
+    """Where received bytes land.
 
     A connection holds nothing while it is idle: what arrives is received into `view` and decoded before
     any other task runs, so the area can be shared. A large frame, which takes many reads to arrive, is
@@ -20,14 +20,25 @@ class Scratch:
         size: bytes that are asked of the operating system at a time.
     """
 
-    __slots__ = ("_spare", "area", "view")
+    __slots__ = ("_spare", "_wide", "view")
 
     SPARE_LIMIT = 4 << 20  # bytes of a spare buffer that is worth keeping
 
     def __init__(self, size: int = READ_SIZE) -> None:
-        self.area: bytearray = bytearray(size)
-        self.view: memoryview = memoryview(self.area)
+        self.view: memoryview = memoryview(bytearray(size))
+        self._wide: memoryview | None = None
         self._spare: bytearray | None = None
+
+    @property
+    def wide(self) -> memoryview:
+        """Another area, twice as large, which is made when first asked for.
+
+        It is for connections on which large frames arrive whole: with few of them in a read, the turn of
+        the scheduler between two reads costs as much as they do.
+        """
+        if self._wide is None:
+            self._wide = memoryview(bytearray(2 * len(self.view)))
+        return self._wide
 
     def lend(self, size: int) -> bytearray:
         """Return a buffer of at least `size` bytes, which is the caller's until it gives it back."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import trio
 
-from trio_ohws._wire.decoder import Control, Decoder, Message, Pause
+from trio_ohws._wire.decoder import Control, Decoder, Handover, Message, Pause
 from trio_ohws._wire.deflate import Deflate
 from trio_ohws._wire.frames import (
     CLOSE,
@@ -210,12 +210,12 @@ class DataPlane(trio.abc.Stream):
         self._outbox.release()  # the request was not the beginning of a burst
         return canonical_head(self._key, self.subprotocol)
 
-    async def _receive(self) -> memoryview:
-        count = await self._transport.receive_into(self._decoder.get_buffer)
+    async def _receive(self) -> bytes:
+        count = await self._transport.receive_into(self._decoder)
         self.heard_at = trio.current_time()
         if not count:
             raise EOFError
-        return self._decoder.get_buffer()[:count]
+        return self._decoder.take()
 
     async def _next_control(self) -> bytes:
         """Read, decode and deliver until there is something for trio-websocket."""
@@ -230,25 +230,26 @@ class DataPlane(trio.abc.Stream):
                 del messages  # or their memory would not be free for those of the next pass
             else:
                 outbox.release()
-            if decoder.stop is not None:
-                if frame := self._stopped(decoder.stop):
+            if (stop := decoder.stop) is not None:
+                if isinstance(stop, Handover):
+                    continue
+                if frame := self._stopped(stop):
                     return frame
                 self._stops += 1
-                if not self._stops % TURN or isinstance(decoder.stop, Pause):
+                if not self._stops % TURN or isinstance(stop, Pause):
                     await trio.lowlevel.checkpoint()  # a chunk may hold a hundred thousand pongs
                 continue
             if outbox.unbidden >= outbox.limit:
                 await outbox.wait_room()
             # No checkpoint between the arrival of the bytes and their decoding.
-            count = await self._transport.receive_into(decoder.get_buffer)
+            count = await self._transport.receive_into(decoder)
             self.heard_at = self._now()
             if not count:
                 self._owner.link_ended(None)
                 return b""
             self.bytes += count
-            decoder.buffer_updated(count)
-        while await self._transport.receive_into(decoder.get_buffer):
-            pass
+        while await self._transport.receive_into(decoder):
+            decoder.abandon()
         self._owner.link_ended(None)
         return b""
 
@@ -265,6 +266,7 @@ class DataPlane(trio.abc.Stream):
 
     async def _park(self) -> None:
         """Wait for a consumer. This is our own slowness, so the keepalive must not count it."""
+        self._decoder.keep()
         since = self.parked_since = self._now()
         if self._probe is not None:
             self._probe.parked()

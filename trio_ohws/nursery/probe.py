@@ -17,7 +17,7 @@ from trio_ohws._wire.frames import CLOSE, PING, PONG
 from trio_ohws.events.model import CloseResult
 from trio_ohws.instrument import ConnectionInfo, ControlFrame, Established, Instrument
 from trio_ohws.nursery.endpoints import Endpoints
-from trio_ohws.nursery.transport import Transport
+from trio_ohws.nursery.transport import Sink, Transport
 
 __all__ = ["CONTROL_FRAMES", "Panel", "Probe", "ProbedTransport"]
 
@@ -191,9 +191,9 @@ class ProbedTransport:
         await self._transport.write(buffers)
         self._probe.wrote(sum(map(len, buffers)))
 
-    async def receive_into(self, get_buffer: Callable[[], memoryview]) -> int:
+    async def receive_into(self, sink: Sink) -> int:
         self._probe.read_on()
-        return await self._transport.receive_into(get_buffer)
+        return await self._transport.receive_into(sink)
 
     async def send_eof(self) -> None:
         await self._transport.send_eof()

@@ -7,19 +7,32 @@ plain socket has both, by public ways only: it is detached from its `trio.Socket
 """
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import trio
 
 from trio_ohws._wire.scratch import READ_SIZE
 
-__all__ = ["LINK_ERRORS", "SocketTransport", "StreamTransport", "Transport", "as_transport"]
+__all__ = ["LINK_ERRORS", "Sink", "SocketTransport", "StreamTransport", "Transport", "as_transport"]
 
 _GATHERS: Final = hasattr(socket.socket, "sendmsg")  # not so on Windows
 
 # What a dead link raises, whichever transport it is below.
 LINK_ERRORS: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+class Sink(Protocol):
+    """Where received bytes go: a decoder."""
+
+    def get_buffer(self) -> memoryview:
+        """Return memory to receive into, which is good until anything else runs."""
+
+    def buffer_updated(self, count: int) -> None:
+        """Take in the `count` bytes that are there now."""
+
+    def feed(self, data: bytes | bytearray) -> None:
+        """Take in bytes that were received elsewhere."""
 
 
 class Transport(Protocol):
@@ -31,10 +44,10 @@ class Transport(Protocol):
     async def write(self, buffers: Sequence[bytes]) -> None:
         """Write all of them."""
 
-    async def receive_into(self, get_buffer: Callable[[], memoryview]) -> int:
-        """Receive into the buffer, which is asked for after the last wait; return how many bytes, 0 at EOF.
+    async def receive_into(self, sink: Sink) -> int:
+        """Wait for bytes and give them to `sink`; return how many they are, 0 at EOF.
 
-        Nothing else runs between the moment at which the bytes are there and the return.
+        Nothing else runs between the moment at which its memory is asked for and the return.
         """
 
     async def send_eof(self) -> None:
@@ -81,7 +94,7 @@ class SocketTransport:
             if sent:
                 pending[0] = memoryview(pending[0])[sent:]
 
-    async def receive_into(self, get_buffer: Callable[[], memoryview]) -> int:
+    async def receive_into(self, sink: Sink) -> int:
         # After a read that left room, there is nothing to read: a system call saved. After one that did
         # not, there is: then it is the scheduler that must have its turn, lest a flood starve the rest.
         if self._try_first:
@@ -89,13 +102,15 @@ class SocketTransport:
         else:
             await trio.lowlevel.wait_readable(self._fd)
         while True:
-            buffer = get_buffer()
+            buffer = sink.get_buffer()
             try:
                 count = self._sock.recv_into(buffer)
             except BlockingIOError:
                 await trio.lowlevel.wait_readable(self._fd)
                 continue
             self._try_first = 2 * count >= len(buffer)
+            if count:
+                sink.buffer_updated(count)
             return count
 
     async def send_eof(self) -> None:
@@ -126,11 +141,10 @@ class StreamTransport:
         for buffer in buffers:
             await self._stream.send_all(buffer)
 
-    async def receive_into(self, get_buffer: Callable[[], memoryview]) -> int:
-        # The buffer of a large frame may have room for more, but a stream makes an object of the size that it
-        # is asked for.
-        data = await self._stream.receive_some(min(len(get_buffer()), READ_SIZE))
-        get_buffer()[: len(data)] = data
+    async def receive_into(self, sink: Sink) -> int:
+        data = await self._stream.receive_some(READ_SIZE)
+        if data:
+            sink.feed(data)
         return len(data)
 
     async def send_eof(self) -> None:
