@@ -116,7 +116,7 @@ class _Records:
                 elif pieces and not pending:
                     break  # the common case of little traffic: an exception saved
             try:
-                piece = read(_PLAINTEXT if size > _PLAINTEXT else size)
+                piece = read(min(size, _PLAINTEXT))
             except ssl.SSLError as error:
                 if not pieces:
                     raise
