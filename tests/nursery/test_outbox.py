@@ -3,6 +3,7 @@
 import itertools
 import random
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -941,6 +942,18 @@ async def test_a_write_that_fails_on_a_broken_link_is_not_the_cause(nursery: tri
     await settle()
 
     assert [error.__cause__] == causes
+
+
+async def test_what_is_written_is_not_kept(nursery: trio.Nursery) -> None:
+    """An idle connection holds nothing of its last message."""
+    wire = Wire()
+    outbox = start(wire, nursery)
+    outbox.put_parts([b"header", payload := bytes(100_000)])
+    await outbox.flush()
+    await settle()
+    wire.handed.clear()
+
+    assert 2 == sys.getrefcount(payload)  # ours, and the argument
 
 
 async def test_a_cancelled_writer_wakes_nobody() -> None:

@@ -123,6 +123,31 @@ async def test_a_stream_is_asked_for_little_at_a_time() -> None:
     assert [262144] == asked.at_most
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="an option of Linux and macOS")
+@pytest.mark.parametrize(("size", "meanwhile"), [(60_000, 16384), (50_000_000, 50_000_000)])
+async def test_a_large_frame_may_wait_in_the_kernel_whole(size: int, meanwhile: int) -> None:
+    """And what comes after it no more than before."""
+    ours, theirs = await open_tcp_pair()
+    seen = ours.socket.dup()
+    transport = as_transport(ours)
+
+    def unsent() -> int:
+        return seen.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(transport.write, [b"h" * 10, b"x" * (size - 10)])
+        await trio.testing.wait_all_tasks_blocked()
+        during = unsent()
+        left = size
+        while left:
+            left -= len(await theirs.receive_some(1_000_000))
+
+    assert (meanwhile, 16384) == (during, unsent())
+    seen.close()
+    await transport.abort()
+    await theirs.aclose()
+
+
 # Both kinds
 
 

@@ -351,6 +351,7 @@ class Outbox:
                 self._progress()
             finally:
                 self._in_hand = False
+            del buffers  # or an idle connection would hold its last message
             if self._queue:
                 await trio.lowlevel.checkpoint()  # a fast system takes a gigabyte, and lets us wait nowhere
 

@@ -8,6 +8,7 @@ plain socket has both, by public ways only: it is detached from its `trio.Socket
 
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import trio
@@ -17,6 +18,12 @@ from trio_ohws._wire.scratch import READ_SIZE
 __all__ = ["LINK_ERRORS", "Sink", "SocketTransport", "StreamTransport", "Transport", "as_transport"]
 
 _GATHERS: Final = hasattr(socket.socket, "sendmsg")  # not so on Windows
+
+# How many bytes that are not sent yet the kernel takes. Trio sets it low, so that what is written late can still
+# go early. But nothing comes between the bytes of one write: a large one may go there whole, in fewer calls.
+_UNSENT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not so on Windows
+_LARGE: Final = 65536
+_MOST_UNSENT: Final = (1 << 31) - 1  # what fits the option
 
 # What a dead link raises, whichever transport it is below.
 LINK_ERRORS: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -79,6 +86,8 @@ class SocketTransport:
 
     async def write(self, buffers: Sequence[bytes]) -> None:
         pending: list[bytes | memoryview] = list(buffers)
+        size = sum(map(len, pending))
+        before = self._let_wait(size) if size > _LARGE else None
         while pending:
             try:
                 sent = (
@@ -93,6 +102,17 @@ class SocketTransport:
                 sent -= len(pending.pop(0))
             if sent:
                 pending[0] = memoryview(pending[0])[sent:]
+        if before is not None:
+            self._let_wait(before)
+
+    def _let_wait(self, size: int) -> int | None:
+        """Let `size` bytes wait in the kernel, not sent yet; return how many could before, if TCP knows."""
+        if _UNSENT is not None:
+            with suppress(OSError):  # no TCP; or a dead link, of which the next write says more
+                before = self._sock.getsockopt(socket.IPPROTO_TCP, _UNSENT)
+                self._sock.setsockopt(socket.IPPROTO_TCP, _UNSENT, min(size, _MOST_UNSENT))
+                return before
+        return None
 
     async def receive_into(self, sink: Sink) -> int:
         # After a read that left room, there is nothing to read: a system call saved. After one that did
