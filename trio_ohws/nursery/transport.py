@@ -19,8 +19,8 @@ __all__ = ["LINK_ERRORS", "Sink", "SocketTransport", "StreamTransport", "Transpo
 
 _GATHERS: Final = hasattr(socket.socket, "sendmsg")  # not so on Windows
 
-# How many bytes that are not sent yet the kernel takes. Trio sets it low, so that what is written late can still
-# go early. But nothing comes between the bytes of one write: a large one may go there whole, in fewer calls.
+# How many bytes that are not sent yet the kernel takes. Trio sets it low, so that what is written late can
+# still go early. But nothing comes between the bytes of one write: a large one may go there whole.
 _UNSENT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not so on Windows
 _LARGE: Final = 65536
 _MOST_UNSENT: Final = (1 << 31) - 1  # what fits the option
