@@ -801,7 +801,8 @@ class WebSocket(trio.abc.Channel[Message]):
         """Iterate over lists of messages: each is all that are ready, at least one.
 
         Returns:
-            An async iterator; each step behaves as `receive`.
+            An async iterator; each step behaves as `receive`. A list may have more messages than may wait by
+            `receive_buffer`: a step that waits already gets all that are read next.
 
         Source: beyond OHOS.
         """

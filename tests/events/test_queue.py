@@ -224,6 +224,47 @@ async def test_a_batch_is_all_that_is_ready() -> None:
 
 Receive = Callable[[BoundedQueue[Any]], Awaitable[Any]]
 ONE_BY_ONE: list[Receive] = [BoundedQueue.receive, BoundedQueue.__anext__]
+
+
+@pytest.mark.parametrize("limits", [{"max_items": 2}, {"max_bytes": 2}])
+async def test_a_consumer_that_takes_all_gets_more_than_could_wait(
+    nursery: trio.Nursery, limits: dict[str, int]
+) -> None:
+    """What it waits for will not wait; the limits hold again for what comes before it has taken that."""
+    queue = filled(0, **limits)
+    batches: list[list[Any]] = []
+
+    async def take() -> None:
+        batches.append(await queue.receive_batch())
+
+    nursery.start_soon(take)
+    await trio.testing.wait_all_tasks_blocked()
+    assert 5 == queue.fill(["skipped", "1", "2", "3", "4"], 1)
+    assert 0 == queue.fill(["5"], 0)
+    await trio.testing.wait_all_tasks_blocked()
+
+    assert [["1", "2", "3", "4"]] == batches
+    assert 0 == queue.statistics().size
+    assert 1 == queue.fill(["5"], 0)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_consumer_that_took_all_before_takes_one_now(nursery: trio.Nursery, cancelled: bool) -> None:
+    """The limits hold for it."""
+    queue = filled(0, max_items=2)
+    async with trio.open_nursery() as before:
+        before.start_soon(queue.receive_batch)
+        await trio.testing.wait_all_tasks_blocked()
+        if cancelled:
+            before.cancel_scope.cancel()
+        else:
+            queue.fill(["0"], 0)
+    nursery.start_soon(queue.receive)
+    await trio.testing.wait_all_tasks_blocked()
+
+    assert 2 == queue.fill(["1", "2", "3"], 0)
+
+
 ways = pytest.mark.parametrize("receive", [*ONE_BY_ONE, BoundedQueue.receive_batch])
 
 

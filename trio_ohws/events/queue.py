@@ -65,6 +65,7 @@ class BoundedQueue(Generic[T]):
         "_room",
         "_room_at",
         "_size",
+        "_takes_all",
         "_waiter",
     )
 
@@ -84,6 +85,7 @@ class BoundedQueue(Generic[T]):
         self._dropped = 0
         self._end: Callable[[], Exception] | None = None
         self._waiter: trio.lowlevel.Task | None = None  # the consumer
+        self._takes_all = False  # the consumer that waits does
         self._room: trio.Event | None = None  # what the producer waits for
         self._room_at = -1  # from this many items down it may get it; -1: it does not wait
 
@@ -120,7 +122,15 @@ class BoundedQueue(Generic[T]):
             self._wake()
 
     def fill(self, items: list[T], start: int) -> int:
-        """Take in `items` from `start` on, as far as there is room; return where the rest begins."""
+        """Take in `items` from `start` on, as far as there is room; return where the rest begins.
+
+        For a consumer that waits, and takes all, there is: nothing will be left here.
+        """
+        if self._waiter is not None and self._takes_all:
+            self._items.extend(items[start:])
+            self._size += sum(map(len, items[start:]))  # type: ignore[arg-type]  # see below
+            self._wake()
+            return len(items)
         room = max(0, self._max_items - len(self._items))  # `put` may have gone over the limit
         taken = items[start : start + room]
         size = sum(map(len, taken))  # type: ignore[arg-type]  # only messages come in numbers
@@ -228,7 +238,7 @@ class BoundedQueue(Generic[T]):
 
     async def receive_batch(self) -> list[T]:
         """Take all items out, waiting for one if need be; see `receive`."""
-        await self._ready()
+        await self._ready(takes_all=True)
         return self.take_all()
 
     def take_all(self) -> list[T]:
@@ -260,7 +270,7 @@ class BoundedQueue(Generic[T]):
 
     # Within
 
-    async def _ready(self) -> None:
+    async def _ready(self, *, takes_all: bool = False) -> None:
         """Check for cancellation and give others their turn; wait until there is an item."""
         if self._waiter is not None:
             raise trio.BusyResourceError("another task is already waiting for the next one")
@@ -275,6 +285,7 @@ class BoundedQueue(Generic[T]):
             if self._waiter is not None:
                 raise trio.BusyResourceError("another task is already waiting for the next one")
             self._waiter = trio.lowlevel.current_task()
+            self._takes_all = takes_all
             await trio.lowlevel.wait_task_rescheduled(self._abort)
 
     def _has_room(self) -> bool:
