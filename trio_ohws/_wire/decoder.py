@@ -7,9 +7,10 @@ steps below it. Between passes nothing of a payload is left lying: an unfinished
 piece, inflated if need be, text by an incremental decoder, which is how bad UTF-8 is found while its frame
 is still arriving. So the rest that is carried over is never more than a header or a control frame.
 
-A pass ends early at a control frame: a pong has to leave before the echo of a later message. And it pauses
-where it would keep others waiting: 256 KiB can hold a hundred thousand frames, or, compressed, a quarter of
-a gigabyte, in messages that are each allowed.
+A pass ends early at a control frame: a pong has to leave before the echo of a later message. It ends at a
+large message, which is to leave its memory to the next one. And it pauses where it would keep others
+waiting: 256 KiB can hold a hundred thousand frames, or, compressed, a quarter of a gigabyte, in messages
+that are each allowed.
 """
 
 import codecs
