@@ -22,7 +22,7 @@ from trio_ohws.websocket import WebSocket
 
 MESSAGE = 65536  # bytes
 FRAME = len(frame(BINARY, bytes(MESSAGE)))
-AREA = 524288  # bytes that are read at a time where large frames arrive
+AREA = 262144  # bytes that are read of a stream at a time
 KERNEL = 65536  # bytes that it is asked to hold at each end; it takes twice as many, and more while it copies
 
 Receive = Callable[[], Awaitable[Message]]

@@ -175,7 +175,7 @@ def goodbye_without_shield(patch: pytest.MonkeyPatch) -> None:
             send_that_writes,
             "send_over_tcp",
             "caller",
-            "torn|no sign of life|not what was queued|TooSlowError",
+            "ProtocolError|TooSlowError|torn|not what was queued|no sign of life",
         ),
         (send_that_waits_afterwards, "send_in_line", "caller", "not what was queued"),
         (flush_that_swallows, "send_nowait_and_flush", "caller", "Cancelled was swallowed"),

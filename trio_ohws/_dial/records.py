@@ -22,7 +22,7 @@ _SIP: Final = 65536
 _PLAINTEXT: Final = 16384
 _RECORD: Final = 5 + _PLAINTEXT + 2048
 # Bytes that are asked of the network at a time: together with the rest of a record, one read takes all of it.
-_READ_SIZE: Final = READ_SIZE - _RECORD
+_ARRIVAL: Final = READ_SIZE - _RECORD
 
 _NOTHING: Final = memoryview(b"")
 
@@ -58,7 +58,7 @@ class _Arrivals(trio.abc.ReceiveStream):
         if self.waiting:
             await trio.lowlevel.checkpoint()
         else:
-            data = await self._stream.receive_some(_READ_SIZE)
+            data = await self._stream.receive_some(_ARRIVAL)
             if len(data) <= size:
                 return data
             self.waiting = memoryview(data)

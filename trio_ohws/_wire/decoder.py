@@ -156,8 +156,8 @@ class Decoder:
 
     def feed(self, data: bytes | bytearray) -> None:
         """Take in bytes that were received elsewhere, together with a handshake for example."""
-        self._source = self._tail + bytes(self._source[self._pos :]) + data
-        self._tail, self._pos = b"", 0
+        self._source = self._tail + self.take() + data
+        self._tail = b""
 
     def take(self) -> bytes:
         """Take out what is not decoded yet."""
@@ -168,7 +168,7 @@ class Decoder:
     def keep(self) -> None:
         """Move what is not decoded yet out of the shared memory: others may receive before `decode`."""
         if type(self._source) is memoryview:
-            self._source, self._pos = bytes(self._source[self._pos :]), 0
+            self._source = self.take()
         self._view = self._scratch.view
 
     def decode(self) -> list[Message]:

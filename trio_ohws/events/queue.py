@@ -126,15 +126,12 @@ class BoundedQueue(Generic[T]):
 
         For a consumer that waits, and takes all, there is: nothing will be left here.
         """
-        if self._waiter is not None and self._takes_all:
-            self._items.extend(items[start:])
-            self._size += sum(map(len, items[start:]))  # type: ignore[arg-type]  # see below
-            self._wake()
-            return len(items)
-        room = max(0, self._max_items - len(self._items))  # `put` may have gone over the limit
+        passes = self._waiter is not None and self._takes_all
+        # `put` may have gone over the limit.
+        room = len(items) if passes else max(0, self._max_items - len(self._items))
         taken = items[start : start + room]
         size = sum(map(len, taken))  # type: ignore[arg-type]  # only messages come in numbers
-        if self._size + size < self._max_bytes:
+        if passes or self._size + size < self._max_bytes:
             self._items.extend(taken)
             self._size += size
             self._wake()

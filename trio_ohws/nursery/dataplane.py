@@ -232,7 +232,7 @@ class DataPlane(trio.abc.Stream):
                 outbox.release()
             if (stop := decoder.stop) is not None:
                 if isinstance(stop, Handover):
-                    continue
+                    continue  # no checkpoint: the rest is in memory that others receive into
                 if frame := self._stopped(stop):
                     return frame
                 self._stops += 1
