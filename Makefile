@@ -8,6 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
 PLUGIN := .venv/trio-typing
+AS_INSTALLED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/.venv/wheel
 # A process per core; `make test PARALLEL=` is one, whose output comes as it goes.
 PARALLEL ?= -n auto --dist loadgroup
 FUZZ ?= frames answer proxy address goodbye
@@ -60,11 +61,12 @@ docs: .venv/installed-docs
 screens: .venv/installed-check
 	PYTHONPATH=. $(BIN)/python docs/screens.py
 
-bench: .venv/installed-bench
-	$(BIN)/python -m benchmarks $(BENCH)
+# What is installed is what is measured, as it is with the peers: compiled, and not the source tree.
+bench: .venv/installed-bench .venv/wheel
+	$(AS_INSTALLED) $(BIN)/python -m benchmarks $(BENCH)
 
-soak: .venv/installed-bench
-	$(BIN)/python -m benchmarks.soak $(SOAK)
+soak: .venv/installed-bench .venv/wheel
+	$(AS_INSTALLED) $(BIN)/python -m benchmarks.soak $(SOAK)
 
 autobahn: .venv/installed-check
 	$(BIN)/python -m tests.autobahn.run $(AUTOBAHN)
@@ -91,6 +93,11 @@ clean:
 .venv/installed-%: .venv/installed
 	$(INSTALL) --group $*
 	@touch $@
+
+# The wheel, unpacked where AS_INSTALLED finds it before the source tree.
+.venv/wheel: .venv/installed pyproject.toml hatch_build.py $(shell find trio_ohws -name '*.py')
+	rm -rf $@
+	$(PIP) install --no-deps --target $@ .
 
 # trio-typing brings stubs that shadow trio's own types, and a mypy of its time: not beside ours.
 $(PLUGIN)/installed: .venv/pip

@@ -19,7 +19,8 @@ from trio_ohws._wire.frames import BINARY, TEXT, encode
 from trio_ohws.nursery.bare import bare_errors
 from trio_ohws.nursery.pings import Pings
 from trio_ohws.nursery.session import Session
-from trio_ohws.nursery.transport import Transport, as_transport
+from trio_ohws.nursery.takeover import as_transport
+from trio_ohws.nursery.transport import Transport
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 

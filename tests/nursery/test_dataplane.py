@@ -35,7 +35,7 @@ from trio_ohws.events.emitter import Emitter
 from trio_ohws.events.queue import TURN
 from trio_ohws.nursery.dataplane import DataPlane, Owner
 from trio_ohws.nursery.outbox import Outbox
-from trio_ohws.nursery.transport import as_transport
+from trio_ohws.nursery.takeover import as_transport
 
 Script = Callable[[Peer], Awaitable[Any]]
 

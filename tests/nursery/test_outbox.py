@@ -15,7 +15,8 @@ from tests.nursery.loopback import open_tcp_pair, reset
 from trio_ohws._wire.frames import BINARY, PING, encode
 from trio_ohws.errors import AlreadyClosed, ConnectionLost
 from trio_ohws.nursery.outbox import Outbox
-from trio_ohws.nursery.transport import Sink, SocketTransport, Transport, as_transport
+from trio_ohws.nursery.takeover import as_transport
+from trio_ohws.nursery.transport import Sink, SocketTransport, Transport
 
 LIMIT = 1000
 ALL = 1 << 60

@@ -8,12 +8,12 @@ import trio
 import trio.testing
 
 from tests.nursery.loopback import open_tcp_pair, reset
+from trio_ohws.nursery.takeover import as_transport
 from trio_ohws.nursery.transport import (
     LINK_ERRORS,
     SocketTransport,
     StreamTransport,
     Transport,
-    as_transport,
 )
 
 Connect = Callable[[], Awaitable[tuple[Transport, trio.abc.Stream]]]
@@ -34,9 +34,10 @@ class Receiver:
         self.asked += 1
         return memoryview(self.memory)
 
-    def buffer_updated(self, count: int) -> None:
+    def buffer_updated(self, count: int) -> bool:
         """See `Sink`."""
         self.feed(bytes(self.memory[:count]))
+        return False
 
     def feed(self, data: bytes | bytearray) -> None:
         """See `Sink`."""

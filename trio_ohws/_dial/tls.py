@@ -15,7 +15,7 @@ from typing import Final
 import trio
 import truststore
 
-from trio_ohws._dial.records import tls_stream
+from trio_ohws._dial.tls_stream import tls_stream
 from trio_ohws.errors import CERTIFICATE_MISSING, UNKNOWN_ERROR, BusinessError, failure
 from trio_ohws.options import ClientCert, TlsProtocol, WebSocketRequestOptions
 

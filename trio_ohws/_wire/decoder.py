@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 from trio_ohws._wire.deflate import PIECE, Deflate
 from trio_ohws._wire.frames import BINARY, CLOSE, FIN, PONG, RSV1, TEXT, Violation
 from trio_ohws._wire.scratch import Scratch
+from trio_ohws._wire.splitter import MANY, split
 
 __all__ = ["MAX_FRAGMENTS", "Control", "Decoder", "Handover", "Message", "Pause"]
 
@@ -34,10 +35,6 @@ MAX_FRAGMENTS: Final = 1 << 20
 _WORTH_A_READ: Final = 32768
 # Bytes that are inflated before those behind us get their turn; it takes some 3 ms.
 _ENOUGH: Final = 1 << 20
-# The same in messages, and in frames that take the general step. Counting the former costs a twentieth of
-# the flat loop; so it counts only after each of these stretches, which hold 16 384 at the very most.
-_MANY: Final = 1024
-_STRETCH: Final = 32768
 
 _LENGTH_64 = struct.Struct(">Q")
 _NOT_UTF8: Final = "text that is not UTF-8"
@@ -143,16 +140,21 @@ class Decoder:
         self._view[: len(tail)] = tail
         return self._view[len(tail) :]
 
-    def buffer_updated(self, count: int) -> None:
-        """Say that `count` bytes were received into the buffer; `decode` must follow at once."""
+    def buffer_updated(self, count: int) -> bool:
+        """Say that `count` bytes were received into the buffer; `decode` must follow at once.
+
+        Returns:
+            Whether it need not, since they belong to a large frame: another buffer may be asked for first.
+        """
         if self._buffer is not None and self._missing >= _WORTH_A_READ:
             self._filled += count
             self._missing -= count
             self._size += count
-        else:
-            self._source = self._view[: len(self._tail) + count]
-            self._view = self._scratch.view
-            self._tail = b""
+            return True
+        self._source = self._view[: len(self._tail) + count]
+        self._view = self._scratch.view
+        self._tail = b""
+        return False
 
     def feed(self, data: bytes | bytearray) -> None:
         """Take in bytes that were received elsewhere, together with a handshake for example."""
@@ -197,11 +199,11 @@ class Decoder:
                 elif type(source) is memoryview:
                     source, pos = bytes(source[pos:] if pos else source), 0
                 if not self._opcode and type(source) is bytes:
-                    pos = self._whole_frames(source, pos, messages)
+                    pos = split(source, pos, self._max_message_size, messages)
                 if pos == len(source):
                     self._source = b""
                     return messages
-                if len(messages) >= _MANY or steps == _MANY:
+                if len(messages) >= MANY or steps == MANY:
                     self.stop = Pause()
                     break
                 steps += 1
@@ -227,43 +229,8 @@ class Decoder:
         self._blocks.clear()
         self._data = self._buffer = self._text = self._utf8 = self.deflate = None
 
-    def _whole_frames(self, chunk: bytes, pos: int, messages: list[Message]) -> int:
-        """Cut whole unfragmented frames of at most 64 KiB, the common case; return where that ended.
-
-        It ends, too, when there are many messages. Everything that it leaves (and whatever is wrong) is
-        judged by the general step. No object and no call per frame but the message itself.
-        """
-        append = messages.append
-        size = len(chunk)
-        limit = self._max_message_size
-        if limit < 126:
-            return pos
-        while pos + 2 <= size and len(messages) < _MANY:
-            last = min(size, pos + _STRETCH) - 2
-            while pos <= last:
-                start = pos + 2
-                first = chunk[pos]
-                length = chunk[pos + 1]
-                if length > 125:
-                    if length != 126 or (start := pos + 4) > size:
-                        return pos
-                    length = chunk[pos + 2] << 8 | chunk[pos + 3]
-                    if length < 126 or length > limit:
-                        return pos
-                end = start + length
-                if end > size:
-                    return pos
-                if first == _FINAL_TEXT:
-                    append(chunk[start:end].decode())
-                elif first == _FINAL_BINARY:
-                    append(chunk[start:end])
-                else:
-                    return pos
-                pos = end
-        return pos
-
     def _large_frame(self, chunk: bytes | memoryview, pos: int, messages: list[Message]) -> int:
-        """Cut a whole unfragmented frame over 64 KiB; return where it ended; see `_whole_frames`."""
+        """Cut a whole unfragmented frame over 64 KiB; return where it ended; see `split`."""
         if pos + 10 > len(chunk):
             return pos
         (length,) = _LENGTH_64.unpack_from(chunk, pos + 2)

@@ -20,13 +20,14 @@ class Scratch:
         size: bytes that are asked of the operating system at a time.
     """
 
-    __slots__ = ("_spare", "_wide", "view")
+    __slots__ = ("_arrivals", "_spare", "_wide", "view")
 
     SPARE_LIMIT = 4 << 20  # bytes of a spare buffer that is worth keeping
 
     def __init__(self, size: int = READ_SIZE) -> None:
         self.view: memoryview = memoryview(bytearray(size))
         self._wide: memoryview | None = None
+        self._arrivals: memoryview | None = None
         self._spare: bytearray | None = None
 
     @property
@@ -39,6 +40,13 @@ class Scratch:
         if self._wide is None:
             self._wide = memoryview(bytearray(2 * len(self.view)))
         return self._wide
+
+    @property
+    def arrivals(self) -> memoryview:
+        """An area for what is to be decrypted into the others; made when first asked for."""
+        if self._arrivals is None:
+            self._arrivals = memoryview(bytearray(len(self.view)))
+        return self._arrivals
 
     def lend(self, size: int) -> bytearray:
         """Return a buffer of at least `size` bytes, which is the caller's until it gives it back."""

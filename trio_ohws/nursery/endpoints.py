@@ -6,6 +6,8 @@ from typing import Any
 
 import trio
 
+from trio_ohws.nursery.takeover import Underlay
+
 __all__ = ["Address", "Endpoints", "TlsInfo", "endpoints_of"]
 
 Address = tuple[str, int] | str
@@ -53,6 +55,8 @@ def endpoints_of(stream: object) -> Endpoints:
         elif isinstance(stream, trio.SocketStream):
             sock = stream.socket
             return Endpoints(_address(sock.getsockname), _address(sock.getpeername), tls)
+        elif isinstance(stream, Underlay):
+            stream = stream.stream
         else:
             return Endpoints(tls=tls)
 

@@ -21,7 +21,6 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 from trio_ohws._wire.decoder import Decoder, Message
 from trio_ohws._wire.deflate import OFFER
 from trio_ohws._wire.frames import Violation
-from trio_ohws._wire.scratch import Scratch
 from trio_ohws._wire.upgrade import Refusal
 from trio_ohws.errors import (
     CONNECT_FAILED,
@@ -45,7 +44,8 @@ from trio_ohws.nursery.outbox import Outbox
 from trio_ohws.nursery.patience import warn_once
 from trio_ohws.nursery.probe import Probe, ProbedTransport
 from trio_ohws.nursery.state import TRANSITIONS, State
-from trio_ohws.nursery.transport import LINK_ERRORS, Transport, as_transport
+from trio_ohws.nursery.takeover import as_transport, run_scratch
+from trio_ohws.nursery.transport import LINK_ERRORS, Transport
 from trio_ohws.settings import Settings
 
 __all__ = ["GOODBYE_ANSWER_S", "Session", "UpgradeRequest"]
@@ -53,18 +53,6 @@ __all__ = ["GOODBYE_ANSWER_S", "Session", "UpgradeRequest"]
 GOODBYE_ANSWER_S: Final = 0.25  # a goodbye waits no longer for the peer's answer
 _FAIL_DRAIN_S: Final = 1.0  # after a violation: what still arrives is read, lest a reset eat our Close
 _LAST_WORDS_S: Final = 1.0  # after a failed write: the peer's Close may still be readable
-
-# One receive area for all connections of a run (see Scratch).
-_scratch: trio.lowlevel.RunVar[Scratch] = trio.lowlevel.RunVar("trio_ohws.scratch")
-
-
-def _run_scratch() -> Scratch:
-    try:
-        return _scratch.get()
-    except LookupError:
-        scratch = Scratch()
-        _scratch.set(scratch)
-        return scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +371,7 @@ class Session:
         if self._probe is not None:
             transport = ProbedTransport(transport, self._probe)
         self.outbox = Outbox(transport, settings.send_buffer, self._write_failed, self._start_writer)
-        decoder = Decoder(_run_scratch(), settings.max_message_size)
+        decoder = Decoder(run_scratch(), settings.max_message_size)
         deflate = settings.compression is not None
         plane = self._plane = DataPlane(
             transport,

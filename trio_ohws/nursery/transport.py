@@ -3,19 +3,19 @@
 Reading into memory that all connections of a run share needs a read that runs nothing else between the
 system call and the decoder; writing a frame inside a plain function needs a write that never waits. A
 plain socket has both, by public ways only: it is detached from its `trio.SocketStream`. Any other stream
-(TLS, memory, yours) reads and writes through its own methods.
+(memory, yours) reads and writes through its own methods.
 """
 
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import trio
 
 from trio_ohws._wire.scratch import READ_SIZE
 
-__all__ = ["LINK_ERRORS", "Sink", "SocketTransport", "StreamTransport", "Transport", "as_transport"]
+__all__ = ["LINK_ERRORS", "Sink", "SocketTransport", "StreamTransport", "Transport"]
 
 _GATHERS: Final = hasattr(socket.socket, "sendmsg")  # not so on Windows
 
@@ -23,6 +23,7 @@ _GATHERS: Final = hasattr(socket.socket, "sendmsg")  # not so on Windows
 # still go early. But nothing comes between the bytes of one write: a large one may go there whole.
 _UNSENT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # not so on Windows
 _LARGE: Final = 65536
+_ENOUGH: Final = 1 << 20  # bytes of a large frame that are read in one turn, which takes some 0.2 ms
 _MOST_UNSENT: Final = (1 << 31) - 1  # what fits the option
 
 # What a dead link raises, whichever transport it is below.
@@ -35,8 +36,8 @@ class Sink(Protocol):
     def get_buffer(self) -> memoryview:
         """Return memory to receive into, which is good until anything else runs."""
 
-    def buffer_updated(self, count: int) -> None:
-        """Take in the `count` bytes that are there now."""
+    def buffer_updated(self, count: int) -> bool:
+        """Take in the `count` bytes that are there now; return whether more may follow at once."""
 
     def feed(self, data: bytes | bytearray) -> None:
         """Take in bytes that were received elsewhere."""
@@ -71,12 +72,13 @@ class SocketTransport:
         sock: non-blocking; owned from now on.
     """
 
-    __slots__ = ("_fd", "_sock", "_try_first")
+    __slots__ = ("_fd", "_sock", "_trouble", "_try_first")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._fd = sock.fileno()  # what Trio would ask for at each wait
         self._try_first = False  # nobody has asked yet, so there is no answer
+        self._trouble: OSError | None = None  # to be told after what came before it
 
     def write_now(self, data: bytes) -> int:
         try:
@@ -115,23 +117,36 @@ class SocketTransport:
         return None
 
     async def receive_into(self, sink: Sink) -> int:
+        if self._trouble is not None:
+            raise self._trouble
         # After a read that left room, there is nothing to read: a system call saved. After one that did
         # not, there is: then it is the scheduler that must have its turn, lest a flood starve the rest.
         if self._try_first:
             await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.wait_readable(self._fd)
+        total = 0
         while True:
             buffer = sink.get_buffer()
             try:
                 count = self._sock.recv_into(buffer)
             except BlockingIOError:
+                self._try_first = False
+                if total:
+                    return total
                 await trio.lowlevel.wait_readable(self._fd)
                 continue
+            except OSError as trouble:
+                if not total:
+                    raise
+                self._trouble = trouble
+                return total
             self._try_first = 2 * count >= len(buffer)
-            if count:
-                sink.buffer_updated(count)
-            return count
+            total += count
+            # In the middle of a large frame there is nothing to hand on, and the sender is likely to have
+            # sent more of it meanwhile: a system call that may be in vain costs a tenth of a turn.
+            if not count or not sink.buffer_updated(count) or count < _LARGE or total >= _ENOUGH:
+                return total
 
     async def send_eof(self) -> None:
         self._sock.shutdown(socket.SHUT_WR)
@@ -175,13 +190,3 @@ class StreamTransport:
         # Sheltered, or a cancellation from outside would come in the place of what ends the session.
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(self._stream)
-
-
-def as_transport(stream: trio.abc.Stream) -> Transport:
-    """Take over `stream`."""
-    if not isinstance(stream, trio.SocketStream):
-        return StreamTransport(stream)
-    owned: Any = stream.socket
-    sock = socket.socket(fileno=owned.detach())
-    sock.setblocking(False)
-    return SocketTransport(sock)

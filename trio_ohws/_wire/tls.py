@@ -1,0 +1,113 @@
+"""TLS once the handshake is done: ciphertext to plaintext and back.
+
+OpenSSL gives one record at a time, 16 KiB at most. Here one call takes the plaintext of all records that
+are there, straight into the memory that it is decoded from. OpenSSL's own memory for what has arrived never
+shrinks, so it is given that in sips.
+"""
+
+import ssl
+from typing import Final
+
+from trio_ohws._wire.scratch import READ_SIZE
+
+__all__ = ["ARRIVAL", "TlsLayer"]
+
+# Bytes that are given to OpenSSL at a time.
+_SIP: Final = 65536
+# A record at most: its head, its plaintext, and 2048 bytes more in TLS 1.2 (RFC 8446 section 5.2).
+_RECORD: Final = 5 + 16384 + 2048
+
+ARRIVAL: Final = READ_SIZE - _RECORD
+"""Bytes to ask of the network at a time: with the rest of a record from before, one pass takes all of it."""
+
+_NOTHING: Final = memoryview(b"")
+
+
+class TlsLayer:
+    """One side of a TLS connection.
+
+    Args:
+        tls: its handshake is done.
+        incoming: where `tls` looks for ciphertext.
+        outgoing: where `tls` puts ciphertext.
+    """
+
+    __slots__ = ("_incoming", "_outgoing", "_read", "_trouble", "_waiting", "_write", "ended", "more")
+
+    def __init__(self, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+        self._read = tls.read
+        self._write = tls.write
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._waiting: memoryview = _NOTHING  # has arrived, and OpenSSL has not had it yet
+        self._trouble: ssl.SSLError | None = None  # to be told after what came before it
+        self.ended: bool = False  # nothing more will come
+        # The last `decrypt` left something to be told; what came with the handshake may hold something, too.
+        self.more: bool = True
+
+    def feed(self, ciphertext: memoryview) -> None:
+        """Take in what has arrived; after `keep`, or once it is all decrypted, its memory is free."""
+        self._waiting = memoryview(bytes(self._waiting) + ciphertext) if self._waiting else ciphertext
+
+    def feed_eof(self) -> None:
+        """Say that nothing more will arrive."""
+        self._incoming.write_eof()
+
+    def keep(self) -> None:
+        """Move what is not decrypted yet out of memory that others receive into."""
+        # An empty view of what was received would keep all of that, for as long as the connection is idle.
+        self._waiting = memoryview(bytes(self._waiting)) if self._waiting else _NOTHING
+
+    def decrypt(self, buffer: memoryview) -> int:
+        """Put the plaintext of what has arrived into `buffer`; return how much, 0 if there is none.
+
+        Raises:
+            ssl.SSLError: a record is broken, once everything before it was returned.
+        """
+        if self._trouble is not None:
+            raise self._trouble
+        incoming, read = self._incoming, self._read
+        filled, size = 0, len(buffer)
+        while filled < size and not self.ended:
+            if (pending := incoming.pending) < _RECORD:
+                if self._waiting:
+                    incoming.write(self._waiting[:_SIP])
+                    self._waiting = self._waiting[_SIP:]
+                elif filled and not pending:
+                    break  # the common case of little traffic: an exception saved
+            try:
+                count = read(size - filled, buffer[filled:])
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as error:
+                # Without close_notify, which HTTP allows; frames say themselves whether they are whole.
+                if isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING":
+                    self.ended = True
+                    break
+                self._trouble, self.more = error, True
+                if not filled:
+                    raise
+                return filled
+            if not count:
+                self.ended = True
+            filled += count
+        self.more = filled == size or self.ended
+        return filled
+
+    def encrypt(self, plaintext: memoryview) -> None:
+        """Add records to what is to be sent.
+
+        Raises:
+            ssl.SSLWantReadError: not before more has arrived: the peer negotiates anew. Then again, with the same.
+            ssl.SSLError: nothing can be sent any more.
+        """
+        self._write(plaintext)
+
+    @property
+    def owes(self) -> bool:
+        """Whether there is something to be sent; decrypting, too, may call for an answer."""
+        return self._outgoing.pending > 0
+
+    def take(self) -> bytes:
+        """Take out what is to be sent."""
+        return self._outgoing.read()
