@@ -369,14 +369,29 @@ def test_a_large_frame_is_received_in_place() -> None:
     assert 65536 == len(decoder.get_buffer()), "32768 bytes are worth a read, fewer are not"
 
 
-def test_a_large_frame_gives_its_memory_back() -> None:
-    """The buffer of a large frame is the scratch's spare afterwards, whatever a longer spare held before."""
+def test_a_large_frame_is_its_message() -> None:
+    """It is received into the memory of the message itself: there is no copy of it at any time."""
+    size = 1 << 20
     scratch = Scratch(65536)
-    scratch.give_back(bytearray(b"\xee" * 300_000))
+    assert 131072 == len(scratch.wide), "which exists from now on"
+    decoder = Decoder(scratch, LIMIT)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        decoder.feed(struct.pack("!BBQ", 0x80 | BINARY, 127, size))
+        messages = decoder.decode()
+        while not messages:
+            buffer = decoder.get_buffer()
+            count = min(len(buffer), 100_000)
+            buffer[:count] = b"v" * count
+            decoder.buffer_updated(count)
+            messages = decoder.decode()
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
 
-    assert [b"v" * 100_000] == receive(frame(BINARY, b"v" * 100_000), scratch=scratch)
-    assert 300_000 == len(spare := scratch.lend(1))
-    assert b"v" * 100_000 + b"\xee" == spare[:100_001]
+    assert [b"v" * size] == messages
+    assert peak < size + 200_000
 
 
 def test_an_announced_frame_allocates_no_more_than_the_limit() -> None:

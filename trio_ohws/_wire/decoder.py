@@ -77,16 +77,17 @@ class Decoder:
 
     __slots__ = (
         "_blocks",
-        "_buffer",
         "_data",
         "_filled",
         "_final",
         "_fragments",
         "_inflated",
         "_inflating",
+        "_lent",
         "_max_message_size",
         "_missing",
         "_opcode",
+        "_payload",
         "_pos",
         "_scratch",
         "_size",
@@ -122,8 +123,11 @@ class Decoder:
         # ... and the frame of it that is arriving, if _missing is not 0.
         self._missing = 0
         self._final = False
-        self._buffer: bytearray | None = None  # the payload's own, for a large unfragmented binary frame
+        # Its own, if it is large, and all of a binary message. This is bytes that can be written to, and then are
+        # the message: `getvalue` copies nothing while nobody has memory of it, as who asked for the buffer had.
+        self._payload: io.BytesIO | None = None
         self._filled = 0
+        self._lent: memoryview | None = None
 
     @property
     def idle(self) -> bool:
@@ -132,8 +136,9 @@ class Decoder:
 
     def get_buffer(self) -> memoryview:
         """Return the memory for the next bytes. Ask again after anything else may have run."""
-        if self._buffer is not None and self._missing >= _WORTH_A_READ:
-            return memoryview(self._buffer)[self._filled : self._filled + self._missing]
+        if self._payload is not None and self._missing >= _WORTH_A_READ:
+            self._lent = self._payload.getbuffer()[self._filled :]
+            return self._lent
         tail = self._tail
         if not tail:
             return self._view
@@ -141,12 +146,14 @@ class Decoder:
         return self._view[len(tail) :]
 
     def buffer_updated(self, count: int) -> bool:
-        """Say that `count` bytes were received into the buffer; `decode` must follow at once.
+        """Say that `count` bytes were received into the buffer, and let go of it; `decode` must follow at once.
 
         Returns:
             Whether it need not, since they belong to a large frame: another buffer may be asked for first.
         """
-        if self._buffer is not None and self._missing >= _WORTH_A_READ:
+        if self._lent is not None:
+            self._lent.release()
+            self._lent = None
             self._filled += count
             self._missing -= count
             self._size += count
@@ -185,8 +192,8 @@ class Decoder:
             self._pos = 0
         steps = 0
         try:
-            if self._buffer is not None and not self._missing:
-                self._finish(messages)  # the last read filled the large frame's own buffer
+            if self._payload is not None and not self._missing:
+                self._finish(messages)  # the last read was the rest of a large frame
             while True:
                 # Large frames are copied straight out of the area. For small ones a copy of the area as
                 # `bytes` pays: slicing that and decoding the slices is a third faster.
@@ -227,7 +234,7 @@ class Decoder:
         """Forget what is not decoded, or no whole message yet: the connection has ended."""
         self._source, self._tail, self._pos = b"", b"", 0
         self._blocks.clear()
-        self._data = self._buffer = self._text = self._utf8 = self.deflate = None
+        self._data = self._payload = self._lent = self._text = self._utf8 = self.deflate = None
 
     def _large_frame(self, chunk: bytes | memoryview, pos: int, messages: list[Message]) -> int:
         """Cut a whole unfragmented frame over 64 KiB; return where it ended; see `split`."""
@@ -297,7 +304,7 @@ class Decoder:
             return end
         self._begin_data(first, length)
         if opcode == BINARY and self._final and not self._inflating and length >= _WORTH_A_READ:
-            self._buffer = self._scratch.lend(length)
+            self._payload = io.BytesIO(bytes(length))
             self._filled = 0
         self._missing = length
         return start
@@ -360,9 +367,8 @@ class Decoder:
         if self._opcode == TEXT:
             assert self._text is not None
             self._text.write(self._decode_text(piece))
-        elif self._buffer is not None:
-            # Through a view: a bytearray would make a copy of the piece first.
-            with memoryview(self._buffer) as view:
+        elif self._payload is not None:
+            with self._payload.getbuffer() as view:
                 view[self._filled : self._filled + size] = piece
             self._filled += size
         else:
@@ -437,11 +443,9 @@ class Decoder:
             self._utf8.decode(b"", True)
             messages.append(self._text.getvalue())
             self._utf8 = self._text = None
-        elif self._buffer is not None:
-            with memoryview(self._buffer) as view:
-                messages.append(bytes(view[: self._filled]))
-            self._scratch.give_back(self._buffer)
-            self._buffer = None
+        elif self._payload is not None:
+            messages.append(self._payload.getvalue())
+            self._payload = None
         else:
             assert self._data is not None
             messages.append(bytes(self._data))

@@ -12,23 +12,18 @@ class Scratch:
     """Where received bytes land.
 
     A connection holds nothing while it is idle: what arrives is received into `view` and decoded before
-    any other task runs, so the area can be shared. A large frame, which takes many reads to arrive, is
-    lent a buffer of its own; it comes back with its pages warm, and a zeroed new one costs more than
-    receiving into it.
+    any other task runs, so the area can be shared.
 
     Args:
         size: bytes that are asked of the operating system at a time.
     """
 
-    __slots__ = ("_arrivals", "_spare", "_wide", "view")
-
-    SPARE_LIMIT = 4 << 20  # bytes of a spare buffer that is worth keeping
+    __slots__ = ("_arrivals", "_wide", "view")
 
     def __init__(self, size: int = READ_SIZE) -> None:
         self.view: memoryview = memoryview(bytearray(size))
         self._wide: memoryview | None = None
         self._arrivals: memoryview | None = None
-        self._spare: bytearray | None = None
 
     @property
     def wide(self) -> memoryview:
@@ -47,16 +42,3 @@ class Scratch:
         if self._arrivals is None:
             self._arrivals = memoryview(bytearray(len(self.view)))
         return self._arrivals
-
-    def lend(self, size: int) -> bytearray:
-        """Return a buffer of at least `size` bytes, which is the caller's until it gives it back."""
-        spare = self._spare
-        if spare is not None and len(spare) >= size:
-            self._spare = None
-            return spare
-        return bytearray(size)
-
-    def give_back(self, buffer: bytearray) -> None:
-        """Keep `buffer` for the next large frame, if it is larger than what is kept, and not huge."""
-        if len(buffer) <= self.SPARE_LIMIT and (self._spare is None or len(self._spare) < len(buffer)):
-            self._spare = buffer
