@@ -1,8 +1,8 @@
-"""What `pip install .` does besides copying: compile the flat loop, if that can be done here.
+"""What `pip install .` does besides copying: compile the flat loop, where that can be done.
 
-mypyc makes a C extension of a Python module, which stands beside it in the wheel and is imported instead. Where
-there is no compiler the wheel is one for any machine, and the loop is interpreted. TRIO_OHWS_COMPILE=0 asks for
-that, and TRIO_OHWS_COMPILE=1 for an error instead.
+mypyc makes a C extension of a Python module, which stands beside it in the wheel and is imported instead.
+Where there is no compiler the wheel is one for any machine, and the loop is interpreted. TRIO_OHWS_COMPILE=0
+asks for that, and TRIO_OHWS_COMPILE=1 for an error in its place.
 """
 
 import os
@@ -25,14 +25,14 @@ class CompileHook(BuildHookInterface[Any]):
         """Compile, before the wheel is put together."""
         wanted = os.environ.get("TRIO_OHWS_COMPILE")
         if version == "editable" or wanted == "0":
-            return  # an extension beside the source would be imported however the source changed
+            return  # an extension beside the source would be imported however the source changes
         self._folder = TemporaryDirectory()
         try:
             extensions = compile_module(Path(self.root), COMPILED, Path(self._folder.name))
         except (Exception, SystemExit) as error:  # mypyc exits, and compilers fail in ways of their own
             if wanted == "1":
                 raise
-            self.app.display_warning(f"not compiled, which makes it slower: {error}")
+            self.app.display_warning(f"trio_ohws is not compiled, which makes it slower: {error}")
             return
         build_data["force_include"] |= extensions
         build_data["infer_tag"] = True
@@ -45,12 +45,21 @@ class CompileHook(BuildHookInterface[Any]):
 
 
 def compile_module(root: Path, module: str, folder: Path) -> dict[str, str]:
-    """Compile a module that imports no other one of ours; return what came of it, and its place in the wheel."""
-    # A copy, with nothing around it: mypyc reads the packages that a module is in, and writes beside it.
+    """Compile a module that imports no other one of ours.
+
+    Args:
+        root: where the source is.
+        module: its path from there.
+        folder: an empty one, to work in.
+
+    Returns:
+        For each file that came of it its place in the wheel.
+    """
+    # A copy with nothing around it: mypyc reads the packages that a module is in, and writes beside it.
     source = folder / module
     source.parent.mkdir(parents=True)
     shutil.copy(root / module, source)
-    for package in source.relative_to(folder).parents[:-1]:
+    for package in Path(module).parents[:-1]:
         (folder / package / "__init__.py").touch()
     before = Path.cwd()
     os.chdir(folder)

@@ -123,8 +123,8 @@ class Decoder:
         # ... and the frame of it that is arriving, if _missing is not 0.
         self._missing = 0
         self._final = False
-        # Its own, if it is large, and all of a binary message. This is bytes that can be written to, and then are
-        # the message: `getvalue` copies nothing while nobody has memory of it, as who asked for the buffer had.
+        # Its own, if it is large, and all of a binary message. This is bytes that can be written to, and then
+        # are the message: `getvalue` copies nothing, unless somebody still has a view of it.
         self._payload: io.BytesIO | None = None
         self._filled = 0
         self._lent: memoryview | None = None
@@ -146,10 +146,11 @@ class Decoder:
         return self._view[len(tail) :]
 
     def buffer_updated(self, count: int) -> bool:
-        """Say that `count` bytes were received into the buffer, and let go of it; `decode` must follow at once.
+        """Say that `count` bytes were received into the buffer, which is not to be used any more.
 
         Returns:
-            Whether it need not, since they belong to a large frame: another buffer may be asked for first.
+            Whether another buffer may be asked for, since these belong to a large frame; else `decode` must
+            follow at once.
         """
         if self._lent is not None:
             self._lent.release()

@@ -13,11 +13,10 @@ _FINAL_TEXT: Final = 0x81
 _FINAL_BINARY: Final = 0x82
 
 MANY: Final = 1024
-"""How many messages are enough for one pass.
+"""How many messages are enough for one pass."""
 
-Counting them costs a twentieth of the loop; so they are counted only after each of these stretches, which hold
-16 384 at the very most.
-"""
+# Counting them costs a twentieth of the loop; so they are counted only after each of these stretches, which
+# hold 16 384 at the very most.
 _STRETCH: Final = 32768
 
 

@@ -6,7 +6,8 @@ shrinks, so it is given that in sips.
 """
 
 import ssl
-from typing import Final
+from collections.abc import Callable
+from typing import Final, cast
 
 from trio_ohws._wire.scratch import READ_SIZE
 
@@ -35,7 +36,7 @@ class TlsLayer:
     __slots__ = ("_incoming", "_outgoing", "_read", "_trouble", "_waiting", "_write", "ended", "more")
 
     def __init__(self, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
-        self._read = tls.read
+        self._read = cast(Callable[[int, memoryview], int], tls.read)  # with a buffer it returns a size
         self._write = tls.write
         self._incoming = incoming
         self._outgoing = outgoing
@@ -98,7 +99,7 @@ class TlsLayer:
         """Add records to what is to be sent.
 
         Raises:
-            ssl.SSLWantReadError: not before more has arrived: the peer negotiates anew. Then again, with the same.
+            ssl.SSLWantReadError: the peer negotiates anew; when more has arrived, say the same again.
             ssl.SSLError: nothing can be sent any more.
         """
         self._write(plaintext)
