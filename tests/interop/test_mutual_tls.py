@@ -42,7 +42,7 @@ class Network:
         behind = urlsplit(self.stack.enter_context(LIBRARIES[0].running())).port
         assert behind is not None
         folder = self.folder / f"{name}-{version}-{mutual}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # where nginx is not installed it was made by the test before
         site = with_tls(proxied(behind), self.certificates, name, mutual=mutual, version=version)
         [port] = self.stack.enter_context(running(folder, site))
         return f"wss://localhost:{port}"

@@ -42,9 +42,7 @@ class TlsTransport:
         self._scratch = scratch
         self._line = trio.Lock()  # held by who writes
         self._rest = b""  # made, and not written yet
-        self._ahead = (
-            0  # bytes of plaintext in it that nobody was told of as written: they will be offered again
-        )
+        self._ahead = 0  # bytes of plaintext in it that `write_now` did not count: they will be offered again
         self._reading = False
         self._arrived: trio.Event | None = None  # what waits for the one who reads
 
