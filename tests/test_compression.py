@@ -231,10 +231,10 @@ class Bytes:
     def __init__(self) -> None:
         self.data = b""
 
-    def write_now(self, data: bytes) -> int:
+    def write_now(self, *parts: bytes | memoryview) -> int:
         """Take it."""
-        self.data += data
-        return len(data)
+        self.data += b"".join(parts)
+        return sum(map(len, parts))
 
 
 def test_what_was_compressed_and_lost_is_never_referred_to() -> None:

@@ -6,7 +6,7 @@ takes one step, however long, is measured in processor time, of which a busy mac
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from itertools import accumulate, repeat
+from itertools import accumulate, groupby, repeat
 
 import pytest
 import trio
@@ -28,6 +28,7 @@ from tests.scripted_peer import (
     echo,
     frame,
 )
+from trio_ohws.nursery.transport import SocketTransport
 from trio_ohws.websocket import WebSocket
 
 AREA = 262144  # bytes that are read at a time
@@ -156,6 +157,38 @@ async def test_a_pong_waits_for_no_more_than_one_huge_message(nursery: trio.Nurs
             queued.set()
 
     assert [BINARY, PONG, TEXT, TEXT, TEXT, CLOSE] == opcodes
+
+
+# Other tasks
+
+
+@pytest.mark.parametrize(("size", "at_most"), [(100, 64), (1 << 20, 4), (HUGE, 1)])
+async def test_sending_leaves_others_their_turn(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch, size: int, at_most: int
+) -> None:
+    """Even if the system takes all at once: after 64 messages, or 4 MiB of them and one."""
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with TcpNetwork(echo, nursery).websocket() as ws:
+        await ws.connect(URL)
+        with monkeypatch.context() as patch:
+            patch.setattr(SocketTransport, "write_now", lambda self, *parts: sum(map(len, parts)))
+            async with trio.open_nursery() as tasks:
+                tasks.start_soon(other)
+                counts = [turns]
+                for _ in range(4 * at_most + 8):
+                    await ws.send(bytes(size))
+                    counts.append(turns)
+                tasks.cancel_scope.cancel()
+
+    # Twice: the scheduler shuffles those who can run. The first count is of before the first message.
+    assert max(len(list(group)) for _, group in groupby(counts)) <= 2 * at_most + 1
 
 
 # Another socket

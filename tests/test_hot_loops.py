@@ -42,11 +42,11 @@ pytestmark = [
 class Sink:
     """A transport that takes everything."""
 
-    def write_now(self, data: bytes) -> int:
+    def write_now(self, *parts: bytes | memoryview) -> int:
         """Take it."""
-        return len(data)
+        return sum(map(len, parts))
 
-    async def write(self, buffers: Sequence[bytes]) -> None:
+    async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Take all of them."""
 
     async def receive_into(self, sink: object) -> int:

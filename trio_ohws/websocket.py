@@ -77,6 +77,7 @@ _NOT_ENTERED: Final = (
 )
 _LEFT: Final = "the socket was left: its 'async with' block has ended; create a new one"
 _DEFAULTS: Final = Settings()
+_STEP: Final = 65536  # bytes of a message that count as one more: the kernel may take them while nobody waits
 
 
 class _Conversation(Protocol):
@@ -227,7 +228,7 @@ class WebSocket(trio.abc.Channel[Message]):
         self._replies = Replies(self._spawn)
         self._session: Session | None = None
         self._url: WebSocketURL | None = None
-        self._steps = 0  # of send, see TURN
+        self._steps = 0  # of send, since the last turn: see TURN
         self._pulled: BoundedQueue[Message] | None = None  # what _inbox found, while it would find the same
 
     def __repr__(self) -> str:
@@ -440,7 +441,7 @@ class WebSocket(trio.abc.Channel[Message]):
 
         If cancelled:
             The message was not queued; the connection stays usable. Cancellation is checked at each call,
-            the scheduler has its turn whenever a call waits, and at every 64th.
+            the scheduler has its turn whenever a call waits, and at every 64th at least.
 
         Source: the API document, send; RFC 6455 section 5.6.
         """
@@ -462,11 +463,13 @@ class WebSocket(trio.abc.Channel[Message]):
 
     async def _send(self, data: Data) -> bool:
         self._steps += 1
-        if self._steps % TURN:
+        if self._steps < TURN:
             await trio.lowlevel.checkpoint_if_cancelled()
         else:
+            self._steps = 0
             await trio.lowlevel.checkpoint()
         opcode, payload = frame_of(data)
+        self._steps += len(payload) // _STEP
         session = self._session
         if session is None or session.outbox is None or not session.outbox.offer(opcode, payload):
             await self._outbox_to_send().turn()

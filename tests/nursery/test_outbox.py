@@ -34,7 +34,8 @@ class Wire:
         self.data = b""
         self.direct: list[int] = []  # bytes that each call of write_now took, if any
         self.writes: list[list[int]] = []  # bytes of the buffers of each call of write
-        self.handed: list[bytes] = []  # those buffers
+        self.offered: list[bytes | memoryview] = []  # to write_now
+        self.handed: list[bytes | memoryview] = []  # to write
         self.failure: Exception | None = None
         self._gate = trio.Event()
         self._gate.set()
@@ -54,10 +55,12 @@ class Wire:
         self.failure = failure
         self._gate.set()
 
-    def write_now(self, data: bytes) -> int:
+    def write_now(self, *parts: bytes | memoryview) -> int:
         """See `Transport`."""
         if self.failure is not None:
             raise self.failure
+        self.offered.extend(parts)
+        data = b"".join(parts)
         taken = data[: self.window]
         self.window -= len(taken)
         if taken:
@@ -65,7 +68,7 @@ class Wire:
             self.data += taken
         return len(taken)
 
-    async def write(self, buffers: Sequence[bytes]) -> None:
+    async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         """See `Transport`."""
         self.writes.append([len(buffer) for buffer in buffers])
         self.handed.extend(buffers)
@@ -638,7 +641,7 @@ async def test_what_goes_into_a_write(
 class HungryWire(Wire):
     """A transport below which the system takes everything at once, so that no write ever waits."""
 
-    async def write(self, buffers: Sequence[bytes]) -> None:
+    async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         """See `Transport`."""
         self.writes.append([len(buffer) for buffer in buffers])
 
@@ -662,15 +665,39 @@ async def test_the_writer_gives_others_their_turn(nursery: trio.Nursery) -> None
     assert max(later - earlier for earlier, later in itertools.pairwise([0, *seen, 10])) <= 2
 
 
-async def test_a_large_frame_is_not_copied(nursery: trio.Nursery) -> None:
-    """The transport gets the very object that was put."""
-    wire = Wire()
+@pytest.mark.parametrize("window", [0, 6, 50_000])
+async def test_a_large_frame_is_not_copied(nursery: trio.Nursery, window: int) -> None:
+    """The transport gets the very object that was put, and what is left of it as a view."""
+    wire = Wire(window)
     outbox = start(wire, nursery)
-    payload = b"x" * 100000
+    payload = b"x" * 100_000
     outbox.put_parts([b"header", payload])
     await settle()
 
-    assert payload is wire.handed[1]
+    assert payload is wire.offered[1]
+    assert b"header" + payload == wire.data
+    rest = wire.handed[-1]
+    assert payload is (rest.obj if isinstance(rest, memoryview) else rest)
+
+
+async def test_a_large_frame_is_written_at_once_within_a_burst(nursery: trio.Nursery) -> None:
+    """Nothing is gained by gathering it; but it does not overtake, nor is it written in the reader's pass."""
+    wire = Wire()
+    outbox = start(wire, nursery)
+    await settle()
+    outbox.put(b"first")
+    outbox.put_parts([b"large", b"frame"])
+    assert [5, 10] == wire.direct
+    outbox.put(b"gathered")
+    outbox.put_parts([b"behind", b"it"])
+    await settle()
+    assert ([5, 10], [[16]]) == (wire.direct, wire.writes)
+    outbox.hold()
+    outbox.put_parts([b"an", b"answer"])
+
+    assert 8 == outbox.queued
+    outbox.release()
+    assert b"firstlargeframegatheredbehinditananswer" == wire.data
 
 
 async def test_the_parts_of_a_frame_stay_together(nursery: trio.Nursery) -> None:
@@ -953,6 +980,7 @@ async def test_what_is_written_is_not_kept(nursery: trio.Nursery) -> None:
     await outbox.flush()
     await settle()
     wire.handed.clear()
+    wire.offered.clear()
 
     assert 2 == sys.getrefcount(payload)  # ours, and the argument
 
@@ -986,13 +1014,14 @@ class Jittery(Wire):
         super().__init__()
         self.chance = chance
 
-    def write_now(self, data: bytes) -> int:
+    def write_now(self, *parts: bytes | memoryview) -> int:
         """Take everything, nothing or a part."""
+        data = b"".join(parts)
         size = self.chance.choice((0, len(data), self.chance.randint(0, len(data))))
         self.data += data[:size]
         return size
 
-    async def write(self, buffers: Sequence[bytes]) -> None:
+    async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Write piece by piece, with turns for others in between."""
         rest = b"".join(buffers)
         while rest:

@@ -84,7 +84,7 @@ class Outbox:
         self.messages: int = 0  # data frames since the beginning
         self._deflate: Deflate | None = None
         self._plain_limit = COPY_LIMIT  # bytes of payload up to which a frame is made without further ado
-        self._queue: list[bytes] = []
+        self._queue: list[bytes | memoryview] = []
         self._burst = False  # gather; true whenever something is queued or in the writer's hand
         self._holding = False  # the reader is in a pass, and will write at its end
         self._in_hand = False
@@ -194,25 +194,35 @@ class Outbox:
         self._write_now(frame)
 
     def put_parts(self, parts: Sequence[bytes]) -> None:
-        """Queue a large frame in several parts, one after the other."""
-        if self._failure is None:
-            self._burst = True
-            self._queue.extend(parts)
-            self.queued += sum(map(len, parts))
-            if self._asleep and not self._holding:
-                self._wake()
+        """Queue a large frame in several parts, one after the other.
 
-    def _write_now(self, data: bytes) -> None:
+        It is written at once even within a burst: there is nothing to be gained by gathering it.
+        """
+        if self._failure is not None:
+            return
+        self._burst = True
+        if not (self._queue or self._in_hand or self._holding):
+            self._write_now(*parts)
+            return
+        self._queue.extend(parts)
+        self.queued += sum(map(len, parts))
+        if self._asleep and not self._holding:
+            self._wake()
+
+    def _write_now(self, *parts: bytes | memoryview) -> None:
         """Write at once, while nothing is queued; a rest goes to the head of the queue."""
         try:
-            sent = self._transport.write_now(data)
+            sent = self._transport.write_now(*parts)
         except LINK_ERRORS as error:
             self._broke(error)
             return
         self.written += sent
-        if sent < len(data):
-            self._queue.append(data[sent:])
-            self.queued = len(data) - sent
+        for part in parts:
+            if sent < len(part):
+                self._queue.append(memoryview(part)[sent:] if sent else part)
+                self.queued += len(part) - sent
+            sent = max(0, sent - len(part))
+        if self._queue:
             self._burst = True
             if self._asleep:
                 self._wake()
@@ -355,11 +365,11 @@ class Outbox:
             if self._queue:
                 await trio.lowlevel.checkpoint()  # a fast system takes a gigabyte, and lets us wait nowhere
 
-    def _take(self) -> tuple[list[bytes], int]:
+    def _take(self) -> tuple[list[bytes | memoryview], int]:
         """Take the next buffers to write out of the queue: small frames joined, large ones as they are."""
         queue = self._queue
-        buffers: list[bytes] = []
-        small: list[bytes] = []
+        buffers: list[bytes | memoryview] = []
+        small: list[bytes | memoryview] = []
         size = taken = 0
         while taken < len(queue) and size < _WRITE_SIZE - COPY_LIMIT:
             data = queue[taken]

@@ -182,12 +182,12 @@ class ProbedTransport:
         self._transport = transport
         self._probe = probe
 
-    def write_now(self, data: bytes) -> int:
-        sent = self._transport.write_now(data)
+    def write_now(self, *parts: bytes | memoryview) -> int:
+        sent = self._transport.write_now(*parts)
         self._probe.wrote(sent)
         return sent
 
-    async def write(self, buffers: Sequence[bytes]) -> None:
+    async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         await self._transport.write(buffers)
         self._probe.wrote(sum(map(len, buffers)))
 

@@ -48,9 +48,10 @@ class TlsTransport:
 
     # Writing
 
-    def write_now(self, data: bytes) -> int:
-        if self._line.locked():
-            return 0
+    def write_now(self, *parts: bytes | memoryview) -> int:
+        if len(parts) > 1 or self._line.locked():
+            return 0  # what is large is encrypted piece by piece
+        data = parts[0]
         try:
             if self._rest:
                 self._rest = self._rest[self._below.write_now(self._rest) :]
@@ -70,7 +71,7 @@ class TlsTransport:
         self._ahead = len(data) - ahead
         return ahead
 
-    async def write(self, buffers: Sequence[bytes]) -> None:
+    async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         await self._get_in_line()
         try:
             await self._send()

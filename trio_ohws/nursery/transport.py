@@ -46,10 +46,13 @@ class Sink(Protocol):
 class Transport(Protocol):
     """What a session needs of a stream; each method raises one of `LINK_ERRORS` if the link is dead."""
 
-    def write_now(self, data: bytes) -> int:
-        """Write what can be written without waiting; return how many bytes, 0 where this cannot be."""
+    def write_now(self, *parts: bytes | memoryview) -> int:
+        """Write what can be written without waiting; return how many bytes, 0 where this cannot be.
 
-    async def write(self, buffers: Sequence[bytes]) -> None:
+        What was not written is what is offered next.
+        """
+
+    async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Write all of them."""
 
     async def receive_into(self, sink: Sink) -> int:
@@ -80,36 +83,40 @@ class SocketTransport:
         self._try_first = False  # nobody has asked yet, so there is no answer
         self._trouble: OSError | None = None  # to be told after what came before it
 
-    def write_now(self, data: bytes) -> int:
+    def write_now(self, *parts: bytes | memoryview) -> int:
+        if len(parts) > 1:
+            before = self._let_wait(sum(map(len, parts)))
+            sent = self._send(parts)
+            self._let_wait(before)
+            return sent
         try:
-            return self._sock.send(data)
+            return self._sock.send(parts[0])
         except BlockingIOError:
             return 0
 
-    async def write(self, buffers: Sequence[bytes]) -> None:
-        pending: list[bytes | memoryview] = list(buffers)
+    async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
+        pending = list(buffers)
         size = sum(map(len, pending))
         before = self._let_wait(size) if size > _LARGE else None
         while pending:
-            try:
-                sent = (
-                    self._sock.sendmsg(pending)
-                    if _GATHERS and len(pending) > 1
-                    else self._sock.send(pending[0])
-                )
-            except BlockingIOError:
+            if not (sent := self._send(pending)) and any(pending):
                 await trio.lowlevel.wait_writable(self._fd)
                 continue
             while pending and sent >= len(pending[0]):
                 sent -= len(pending.pop(0))
             if sent:
                 pending[0] = memoryview(pending[0])[sent:]
-        if before is not None:
-            self._let_wait(before)
+        self._let_wait(before)
 
-    def _let_wait(self, size: int) -> int | None:
+    def _send(self, parts: Sequence[bytes | memoryview]) -> int:
+        try:
+            return self._sock.sendmsg(parts) if _GATHERS and len(parts) > 1 else self._sock.send(parts[0])
+        except BlockingIOError:
+            return 0
+
+    def _let_wait(self, size: int | None) -> int | None:
         """Let `size` bytes wait in the kernel, not sent yet; return how many could before, if TCP knows."""
-        if _UNSENT is not None:
+        if _UNSENT is not None and size is not None:
             with suppress(OSError):  # no TCP; or a dead link, of which the next write says more
                 before = self._sock.getsockopt(socket.IPPROTO_TCP, _UNSENT)
                 self._sock.setsockopt(socket.IPPROTO_TCP, _UNSENT, min(size, _MOST_UNSENT))
@@ -169,10 +176,10 @@ class StreamTransport:
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
 
-    def write_now(self, data: bytes) -> int:
+    def write_now(self, *parts: bytes | memoryview) -> int:
         return 0
 
-    async def write(self, buffers: Sequence[bytes]) -> None:
+    async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         for buffer in buffers:
             await self._stream.send_all(buffer)
 
