@@ -8,7 +8,6 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install --constraint constraints.txt
 PLUGIN := .venv/trio-typing
-AS_INSTALLED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/.venv/wheel
 # A process per core; `make test PARALLEL=` is one, whose output comes as it goes.
 PARALLEL ?= -n auto --dist loadgroup
 FUZZ ?= frames answer proxy address goodbye
@@ -16,8 +15,10 @@ FUZZ_SECONDS ?= 60
 WHEEL_TESTS ?= tests/_wire tests/fuzz tests/events tests/interop tests/test_delivery.py tests/test_events_table.py
 SOURCES := $(wildcard trio_ohws tests benchmarks)
 
-# The flat loop is compiled, or the wheel is not made: TRIO_OHWS_COMPILE=0 is for where there is no compiler.
+# The wheel is compiled, or not made: TRIO_OHWS_COMPILE=0 is for where there is no compiler.
 export TRIO_OHWS_COMPILE ?= 1
+WHEEL := .venv/wheel-$(if $(filter 0,$(TRIO_OHWS_COMPILE)),pure,compiled)
+AS_INSTALLED := PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(WHEEL)
 
 .PHONY: help demo test check wheel lint types plugin-types coverage docs screens bench soak autobahn fuzz clean
 
@@ -41,7 +42,7 @@ test: .venv/installed-check
 check: lint types plugin-types wheel coverage docs
 
 # The wheel, away from the source tree: whatever goes through the loop that is compiled there.
-wheel: .venv/installed-check .venv/wheel
+wheel: .venv/installed-check $(WHEEL)
 	TRIO_OHWS_TESTS=wheel $(AS_INSTALLED) $(BIN)/pytest $(PARALLEL) $(WHEEL_TESTS)
 
 lint: .venv/installed-check
@@ -70,10 +71,10 @@ screens: .venv/installed-check
 	PYTHONPATH=. $(BIN)/python docs/screens.py
 
 # What is installed is what is measured, as it is with the peers: compiled, and not the source tree.
-bench: .venv/installed-bench .venv/wheel
+bench: .venv/installed-bench $(WHEEL)
 	$(AS_INSTALLED) $(BIN)/python -m benchmarks $(BENCH)
 
-soak: .venv/installed-bench .venv/wheel
+soak: .venv/installed-bench $(WHEEL)
 	$(AS_INSTALLED) $(BIN)/python -m benchmarks.soak $(SOAK)
 
 autobahn: .venv/installed-check
@@ -103,7 +104,7 @@ clean:
 	@touch $@
 
 # The wheel, unpacked where AS_INSTALLED finds it before the source tree.
-.venv/wheel: .venv/installed pyproject.toml hatch_build.py $(shell find trio_ohws -name '*.py')
+$(WHEEL): .venv/installed pyproject.toml hatch_build.py $(shell find trio_ohws -name '*.py')
 	rm -rf $@
 	$(PIP) install --no-deps --target $@ .
 
