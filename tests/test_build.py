@@ -1,4 +1,4 @@
-"""What `pip install .` makes where there is no compiler; `make wheel` tests what it makes where there is one."""
+"""What `pip install .` makes where there is no compiler; `make wheel` tests the other kind."""
 
 import os
 import subprocess
