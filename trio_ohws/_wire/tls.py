@@ -33,7 +33,17 @@ class TlsLayer:
         outgoing: where `tls` puts ciphertext.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_read", "_trouble", "_waiting", "_write", "ended", "more")
+    __slots__ = (
+        "_incoming",
+        "_outgoing",
+        "_over",
+        "_read",
+        "_trouble",
+        "_waiting",
+        "_write",
+        "ended",
+        "more",
+    )
 
     def __init__(self, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         self._read = cast(Callable[[int, memoryview], int], tls.read)  # with a buffer it returns a size
@@ -41,23 +51,28 @@ class TlsLayer:
         self._incoming = incoming
         self._outgoing = outgoing
         self._waiting: memoryview = _NOTHING  # has arrived, and OpenSSL has not had it yet
+        self._over = False  # nothing more will arrive
         self._trouble: ssl.SSLError | None = None  # to be told after what came before it
         self.ended: bool = False  # nothing more will come
-        # The last `decrypt` left something to be told; what came with the handshake may hold something, too.
+        # There may be something to be told: the last `decrypt` left it, or it has arrived since; what came
+        # with the handshake may hold something, too.
         self.more: bool = True
 
     def feed(self, ciphertext: memoryview) -> None:
         """Take in what has arrived; after `keep`, or once it is all decrypted, its memory is free."""
         self._waiting = memoryview(bytes(self._waiting) + ciphertext) if self._waiting else ciphertext
+        self.more = True
 
     def feed_eof(self) -> None:
         """Say that nothing more will arrive."""
-        self._incoming.write_eof()
+        self._over = self.more = True
+        if not self._waiting:
+            self._incoming.write_eof()
 
     def keep(self) -> None:
         """Move what is not decrypted yet out of memory that others receive into."""
-        # An empty view of what was received would keep all of that, for as long as the connection is idle.
-        self._waiting = memoryview(bytes(self._waiting)) if self._waiting else _NOTHING
+        if self._waiting:
+            self._waiting = memoryview(bytes(self._waiting))
 
     def decrypt(self, buffer: memoryview) -> int:
         """Put the plaintext of what has arrived into `buffer`; return how much, 0 if there is none.
@@ -72,13 +87,14 @@ class TlsLayer:
         while filled < size and not self.ended:
             if (pending := incoming.pending) < _RECORD:
                 if self._waiting:
-                    incoming.write(self._waiting[:_SIP])
-                    self._waiting = self._waiting[_SIP:]
+                    self._sip()
                 elif filled and not pending:
                     break  # the common case of little traffic: an exception saved
             try:
                 count = read(size - filled, buffer[filled:])
             except ssl.SSLWantReadError:
+                if self._waiting:
+                    continue  # the sip held nothing for us: session tickets, perhaps
                 break
             except ssl.SSLError as error:
                 # Without close_notify, which HTTP allows; frames say themselves whether they are whole.
@@ -92,8 +108,15 @@ class TlsLayer:
             if not count:
                 self.ended = True
             filled += count
-        self.more = filled == size or self.ended
+        self.more = filled == size or self._over or self.ended
         return filled
+
+    def _sip(self) -> None:
+        self._incoming.write(self._waiting[:_SIP])
+        # An empty view of what was received would keep all of that, for as long as the connection is idle.
+        self._waiting = self._waiting[_SIP:] or _NOTHING
+        if self._over and not self._waiting:
+            self._incoming.write_eof()
 
     def encrypt(self, plaintext: memoryview) -> None:
         """Add records to what is to be sent.
@@ -102,7 +125,15 @@ class TlsLayer:
             ssl.SSLWantReadError: the peer negotiates anew; when more has arrived, say the same again.
             ssl.SSLError: nothing can be sent any more.
         """
-        self._write(plaintext)
+        while True:
+            try:
+                self._write(plaintext)
+            except ssl.SSLWantReadError:
+                if not self._waiting:
+                    raise
+                self._sip()
+            else:
+                return
 
     @property
     def owes(self) -> bool:
