@@ -95,9 +95,12 @@ class TlsTransport:
             try:
                 self._layer.encrypt(piece)
             except ssl.SSLWantReadError:
-                await self._send()
-                await self._arrive()
-                self._layer.keep()
+                # One or the other: what we want to read may be read by somebody else while we send.
+                if self._rest or self._layer.owes:
+                    await self._send()
+                else:
+                    await self._arrive()
+                    self._layer.keep()
             except ssl.SSLError as error:
                 raise trio.BrokenResourceError from error
             else:
