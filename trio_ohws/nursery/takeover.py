@@ -12,8 +12,12 @@ from trio_ohws.nursery.transport import SocketTransport, StreamTransport, Transp
 
 __all__ = ["Underlay", "as_transport", "run_scratch"]
 
-# One receive area for all connections of a run (see Scratch).
-_scratch: trio.lowlevel.RunVar[Scratch] = trio.lowlevel.RunVar("trio_ohws.scratch")
+# One receive area for all connections of a run (see Scratch), and another for TLS within TLS: what one layer
+# decrypts must not land on what it has still to decrypt.
+_scratches: tuple[trio.lowlevel.RunVar[Scratch], ...] = (
+    trio.lowlevel.RunVar("trio_ohws.scratch"),
+    trio.lowlevel.RunVar("trio_ohws.scratch for TLS within TLS"),
+)
 
 
 @runtime_checkable
@@ -29,20 +33,30 @@ class Underlay(Protocol):
     layer: TlsLayer
 
 
-def run_scratch() -> Scratch:
-    """Return the memory into which this run of Trio receives."""
+def run_scratch(depth: int = 0) -> Scratch:
+    """Return the memory into which this run of Trio receives; TLS within TLS, `depth` deep, into another."""
+    variable = _scratches[depth % 2]  # once more within, the first is free again
     try:
-        return _scratch.get()
+        return variable.get()
     except LookupError:
         scratch = Scratch()
-        _scratch.set(scratch)
+        variable.set(scratch)
         return scratch
 
 
 def as_transport(stream: trio.abc.Stream) -> Transport:
     """Take over `stream`; nobody else may use it any more."""
-    if isinstance(stream, trio.SSLStream) and isinstance(underlay := stream.transport_stream, Underlay):
-        return TlsTransport(as_transport(underlay.stream), underlay.layer, run_scratch())
+    layers: list[TlsLayer] = []
+    while isinstance(stream, trio.SSLStream) and isinstance(underlay := stream.transport_stream, Underlay):
+        layers.append(underlay.layer)
+        stream = underlay.stream
+    transport = _without_tls(stream)
+    for depth, layer in enumerate(reversed(layers)):
+        transport = TlsTransport(transport, layer, run_scratch(depth))
+    return transport
+
+
+def _without_tls(stream: trio.abc.Stream) -> Transport:
     if not isinstance(stream, trio.SocketStream):
         return StreamTransport(stream)
     owned: Any = stream.socket
