@@ -99,7 +99,7 @@ class SocketTransport:
         size = sum(map(len, pending))
         before = self._let_wait(size) if size > _LARGE else None
         while pending:
-            if not (sent := self._send(pending)) and any(pending):
+            if not (sent := self._send(pending)) and pending[0]:
                 await trio.lowlevel.wait_writable(self._fd)
                 continue
             while pending and sent >= len(pending[0]):
