@@ -103,10 +103,10 @@ class Forgetful(Decoder):
         self.offered = super().get_buffer()
         return self.offered
 
-    def buffer_updated(self, count: int) -> None:
+    def buffer_updated(self, count: int) -> bool:
         if count == 1 and len(self.offered) == 126:
             self.feed(b"")
-        super().buffer_updated(count)
+        return super().buffer_updated(count)
 
 
 class Hoarding(Decoder):

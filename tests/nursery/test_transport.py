@@ -1,6 +1,7 @@
 """What a session asks of a stream: of a plain socket, and of any other stream."""
 
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -8,6 +9,7 @@ import trio
 import trio.testing
 
 from tests.nursery.loopback import open_tcp_pair, reset
+from tests.tls_ends import secure
 from trio_ohws.nursery.takeover import as_transport
 from trio_ohws.nursery.transport import (
     LINK_ERRORS,
@@ -72,7 +74,35 @@ async def memory() -> tuple[Transport, trio.abc.Stream]:
     return as_transport(ours), theirs
 
 
-both = pytest.mark.parametrize("connect", [tcp, memory], ids=lambda connect: connect.__name__)
+async def tls_1_2() -> tuple[Transport, trio.abc.Stream]:
+    """Return a transport with TLS 1.2 over TCP, and the other end."""
+    ours, theirs = await secure(*await open_tcp_pair(), ssl.TLSVersion.TLSv1_2)
+    return as_transport(ours), theirs
+
+
+async def tls_1_3() -> tuple[Transport, trio.abc.Stream]:
+    """Return a transport with TLS 1.3 over TCP, and the other end."""
+    ours, theirs = await secure(*await open_tcp_pair())
+    return as_transport(ours), theirs
+
+
+async def tls_over_memory() -> tuple[Transport, trio.abc.Stream]:
+    """Return a transport with TLS over a memory stream, and the other end."""
+    ours, theirs = await secure(*trio.testing.memory_stream_pair())
+    return as_transport(ours), theirs
+
+
+async def tls_within_tls() -> tuple[Transport, trio.abc.Stream]:
+    """Return a transport as there is through an https:// proxy, and the other end."""
+    ours, theirs = await secure(*await secure(*await open_tcp_pair()))
+    return as_transport(ours), theirs
+
+
+OVER_SOCKETS = [tcp, tls_1_2, tls_1_3, tls_within_tls]
+OVER_MEMORY = [memory, tls_over_memory]
+
+each = pytest.mark.parametrize("connect", [*OVER_SOCKETS, *OVER_MEMORY], ids=lambda connect: connect.__name__)
+each_over_sockets = pytest.mark.parametrize("connect", OVER_SOCKETS, ids=lambda connect: connect.__name__)
 
 
 async def test_a_plain_socket_is_taken_over() -> None:
@@ -149,10 +179,10 @@ async def test_a_large_frame_may_wait_in_the_kernel_whole(size: int, meanwhile: 
     await theirs.aclose()
 
 
-# Both kinds
+# All kinds
 
 
-@both
+@each
 async def test_all_buffers_are_written(connect: Connect) -> None:
     """`write` writes each buffer whole and in order: empty ones, many, and huge ones too."""
     transport, theirs = await connect()
@@ -174,7 +204,7 @@ async def test_all_buffers_are_written(connect: Connect) -> None:
     await theirs.aclose()
 
 
-@both
+@each
 async def test_bytes_are_received_up_to_eof(connect: Connect) -> None:
     """`receive_into` gives away what is there, as often as there is something, and says 0 at the end."""
     transport, theirs = await connect()
@@ -189,7 +219,7 @@ async def test_bytes_are_received_up_to_eof(connect: Connect) -> None:
     await transport.abort()
 
 
-@both
+@each
 async def test_the_buffer_is_asked_for_after_the_wait(connect: Connect) -> None:
     """Nothing runs between the arrival of the bytes and the return, so the memory may be shared."""
     transport, theirs = await connect()
@@ -210,7 +240,7 @@ async def test_the_buffer_is_asked_for_after_the_wait(connect: Connect) -> None:
         nursery.cancel_scope.cancel()
 
     assert b"bytes" == received
-    assert seen == (b"bytes" if isinstance(transport, SocketTransport) else b"other")
+    assert seen == (b"other" if isinstance(transport, StreamTransport) else b"bytes")
     assert len(log) > 3
     await transport.abort()
     await theirs.aclose()
@@ -223,7 +253,7 @@ async def send_later(stream: trio.abc.Stream, data: bytes) -> None:
     await stream.send_all(data)
 
 
-@both
+@each
 async def test_each_read_gives_others_a_turn(connect: Connect) -> None:
     """A peer that floods does not keep other tasks from running: each read is a checkpoint."""
     transport, theirs = await connect()
@@ -237,7 +267,7 @@ async def test_each_read_gives_others_a_turn(connect: Connect) -> None:
     await theirs.aclose()
 
 
-@both
+@each
 async def test_a_wait_can_be_cancelled(connect: Connect) -> None:
     """A cancelled read loses nothing, and a cancelled write comes back, although the peer does not read."""
     transport, theirs = await connect()
@@ -255,7 +285,7 @@ async def test_a_wait_can_be_cancelled(connect: Connect) -> None:
     await theirs.aclose()
 
 
-@both
+@each
 async def test_a_dead_link_raises_what_is_documented(connect: Connect) -> None:
     """After `abort` every method fails with one of LINK_ERRORS."""
     transport, theirs = await connect()
@@ -267,7 +297,7 @@ async def test_a_dead_link_raises_what_is_documented(connect: Connect) -> None:
     await theirs.aclose()
 
 
-@both
+@each
 async def test_abort_wakes_the_reader(connect: Connect) -> None:
     """A read that waits in another task ends with one of LINK_ERRORS."""
     transport, theirs = await connect()
@@ -287,7 +317,7 @@ async def test_abort_wakes_the_reader(connect: Connect) -> None:
     await theirs.aclose()
 
 
-@both
+@each
 async def test_abort_is_seen_by_the_peer(connect: Connect) -> None:
     """The connection is released: the peer gets EOF, at once."""
     transport, theirs = await connect()
@@ -297,7 +327,36 @@ async def test_abort_is_seen_by_the_peer(connect: Connect) -> None:
     await theirs.aclose()
 
 
+# Whatever is over a socket
+
+
+@each_over_sockets
+async def test_a_write_that_waits_can_be_cancelled(connect: Connect) -> None:
+    """A peer that does not read holds a write for ever; cancelling ends it."""
+    transport, theirs = await connect()
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(transport.write, [FAR_TOO_MUCH, FAR_TOO_MUCH])
+            await trio.testing.wait_all_tasks_blocked()
+            scope.cancel()
+
+    assert scope.cancelled_caught
+    await transport.abort()
+    await theirs.aclose()
+
+
 # TCP alone
+
+
+async def test_a_system_that_does_not_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each buffer is written by itself then, empty ones too; Windows is such a system."""
+    monkeypatch.setattr("trio_ohws.nursery.transport._GATHERS", False)
+    transport, theirs = await tcp()
+    await transport.write([b"", b"head", b"", b"payload", b""])
+    await transport.abort()
+
+    assert b"headpayload" == b"".join([bytes(piece) async for piece in theirs])
+    await theirs.aclose()
 
 
 async def test_write_now_takes_what_the_kernel_has_room_for() -> None:
@@ -313,18 +372,133 @@ async def test_write_now_takes_what_the_kernel_has_room_for() -> None:
     await theirs.aclose()
 
 
-async def test_a_write_that_waits_can_be_cancelled() -> None:
-    """A peer that does not read holds a write for ever; cancelling ends it."""
-    transport, theirs = await tcp()
-    with trio.CancelScope() as scope:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(transport.write, [FAR_TOO_MUCH, FAR_TOO_MUCH])
-            await trio.testing.wait_all_tasks_blocked()
-            scope.cancel()
+class LargeFrame(Receiver):
+    """A sink in the middle of a large frame: more may always follow at once."""
 
-    assert scope.cancelled_caught
+    def __init__(self, size: int = 100_000) -> None:
+        super().__init__(size)
+        self.turns = 0
+        self.turn_of: list[int] = []  # in which turn memory was asked for
+
+    def get_buffer(self) -> memoryview:
+        """See `Sink`."""
+        self.turn_of.append(self.turns)
+        return super().get_buffer()
+
+    def buffer_updated(self, count: int) -> bool:
+        """See `Sink`."""
+        super().buffer_updated(count)
+        return True
+
+    async def count_turns(self) -> None:
+        """Count the turns that others get."""
+        while True:
+            self.turns += 1
+            await trio.lowlevel.checkpoint()
+
+
+async def arrived(data: bytes) -> tuple[Transport, trio.SocketStream]:
+    """Return a transport on which bytes have arrived, and the other end."""
+    theirs, ours = await open_tcp_pair(1_000_000)
+    await theirs.send_all(data)
+    await trio.testing.wait_all_tasks_blocked()
+    return as_transport(ours), theirs
+
+
+async def test_a_large_frame_is_read_on_without_a_turn() -> None:
+    """What has arrived of it is taken at once, in the memory that the sink wants it in."""
+    data = bytes(range(250)) * 800
+    transport, theirs = await arrived(data)
+    sink = LargeFrame(70_000)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sink.count_turns)
+        received = await sink.receive(transport)
+        nursery.cancel_scope.cancel()
+
+    assert data == received
+    assert 3 == len(sink.turn_of)  # the last one left room, and was little
+    assert 1 == len(set(sink.turn_of))
     await transport.abort()
     await theirs.aclose()
+
+
+async def test_little_is_not_read_on() -> None:
+    """A read that brings little is not followed by one that may be in vain."""
+    transport, theirs = await arrived(bytes(100_000))
+    sink = LargeFrame(1000)
+
+    assert bytes(1000) == await sink.receive(transport)
+    assert 1 == sink.asked
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def test_a_read_in_vain_ends_the_turn() -> None:
+    """What was taken until then is returned, and the next read waits for the network."""
+    transport, theirs = await arrived(bytes(70_000))
+    sink = LargeFrame(70_000)
+
+    assert bytes(70_000) == await sink.receive(transport)
+    assert 2 == sink.asked
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sink.receive, transport)
+        await trio.testing.wait_all_tasks_blocked()
+        assert 2 == sink.asked
+        await theirs.send_all(b"late")
+    await transport.abort()
+    await theirs.aclose()
+
+
+class Endless(socket.socket):
+    """A socket on which as much has arrived as anybody asks for."""
+
+    def recv_into(self, buffer: object, *_: int) -> int:
+        """Receive what is in the buffer already."""
+        assert isinstance(buffer, memoryview)
+        return len(buffer)
+
+
+async def test_a_flood_in_a_large_frame_gives_others_a_turn() -> None:
+    """After 1 MiB, and whatever fills the memory that was asked for last."""
+    left, right = socket.socketpair()
+    right.send(b"something")
+    left.setblocking(False)
+    transport = SocketTransport(Endless(left.family, left.type, left.proto, left.detach()))
+    for _ in range(3):
+        with trio.testing.assert_checkpoints():
+            assert 1_100_000 == len(await LargeFrame().receive(transport))
+
+    await transport.abort()
+    right.close()
+
+
+async def test_a_reset_in_a_large_frame_is_told_after_what_came_before_it() -> None:
+    """By the next read, and each one after that; nothing that had arrived is lost."""
+    data = bytes(range(250)) * 800
+    transport, theirs = await arrived(data)
+    reset(theirs)
+    sink = LargeFrame()
+
+    assert data == await sink.receive(transport)
+    assert 3 == sink.asked  # the reset was seen already
+    for _ in range(2):
+        with pytest.raises(ConnectionResetError):
+            await sink.receive(transport)
+    await transport.abort()
+
+
+async def test_eof_in_a_large_frame_is_told_after_what_came_before_it() -> None:
+    """By the next read, and each one after that."""
+    data = bytes(range(250)) * 800
+    transport, theirs = await arrived(data)
+    await theirs.aclose()
+    sink = LargeFrame()
+
+    assert data == await sink.receive(transport)
+    assert 3 == sink.asked  # the end was seen already
+    for _ in range(2):
+        assert b"" == await sink.receive(transport)
+    await transport.abort()
 
 
 async def test_a_reset_is_an_os_error() -> None:
