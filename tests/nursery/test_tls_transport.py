@@ -604,6 +604,7 @@ async def test_a_refused_write_can_be_cancelled(reads: bool) -> None:
     async with trio.open_nursery() as nursery:
         if reads:
             nursery.start_soon(Receiver().receive, transport)
+            await trio.testing.wait_all_tasks_blocked()
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as writers:
                 writers.start_soon(transport.write, [b"written"])
