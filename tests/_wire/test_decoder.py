@@ -394,6 +394,19 @@ def test_a_large_frame_is_its_message() -> None:
     assert peak < size + 200_000
 
 
+def test_an_abandoned_frame_takes_its_memory_along() -> None:
+    """Though a read failed in the middle of it, and the error's frames still have what was lent for that."""
+    decoder = Decoder(Scratch(), 1 << 26)
+    decoder.feed(b"\x82\x7f" + (1 << 20).to_bytes(8, "big"))
+    assert [] == decoder.decode()
+    lent = decoder.get_buffer()
+    assert 1 << 20 == len(lent)
+    decoder.abandon()
+
+    with pytest.raises(ValueError, match="released"):
+        len(lent)
+
+
 def test_an_announced_frame_allocates_no_more_than_the_limit() -> None:
     """A frame within the limit costs its own size at most; one over it costs nothing, before it arrives."""
     limit = 1 << 20

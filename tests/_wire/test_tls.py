@@ -307,6 +307,22 @@ def test_what_is_left_is_moved_elsewhere() -> None:
     assert sent == received + decrypt(layer)
 
 
+def test_an_error_that_is_kept_keeps_no_memory() -> None:
+    """Once the buffer is given back, its memory is free: a program may look at the error much later."""
+    layer, server = connected()
+    layer.feed(memoryview(tampered(server.say(b"tampered with"))))
+    memory = bytearray(READ_SIZE)
+    caught = []
+    for _ in range(2):
+        with memoryview(memory) as buffer:
+            with pytest.raises(ssl.SSLError) as told:
+                layer.decrypt(buffer)
+        caught.append(told.value)
+    memory.clear()  # BufferError, if anybody still looked at it
+
+    assert caught[0] is caught[1]
+
+
 # Out
 
 

@@ -235,6 +235,8 @@ class Decoder:
         """Forget what is not decoded, or no whole message yet: the connection has ended."""
         self._source, self._tail, self._pos = b"", b"", 0
         self._blocks.clear()
+        if self._lent is not None:
+            self._lent.release()  # the frames of the error that ended it may have it
         self._data = self._payload = self._lent = self._text = self._utf8 = self.deflate = None
 
     def _large_frame(self, chunk: bytes | memoryview, pos: int, messages: list[Message]) -> int:

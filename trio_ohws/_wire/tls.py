@@ -101,9 +101,10 @@ class TlsLayer:
                 if isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING":
                     self.ended = True
                     break
-                self._trouble, self.more = error, True
+                # It may be kept for long, and the frames of its traceback would keep the buffer.
+                self._trouble, self.more = error.with_traceback(None), True
                 if not filled:
-                    raise
+                    raise self._trouble  # noqa: B904  # it is the cause
                 return filled
             if not count:
                 self.ended = True
