@@ -132,10 +132,11 @@ async def test_a_frame_is_written_at_once(connect: Connect) -> None:
 
 @each_over_sockets
 async def test_a_large_frame_is_not_written_at_once(connect: Connect) -> None:
-    """It comes in parts, and is encrypted piece by piece as the peer takes it."""
+    """It comes in parts, or is many small ones, and is encrypted piece by piece as the peer takes it."""
     transport, theirs = await connect()
 
     assert 0 == transport.write_now(b"head", b"payload")
+    assert 0 == transport.write_now(bytes(65537))
     await transport.write([b"head", b"payload"])
     assert b"headpayload" == await receive_exactly(theirs, 11)
     await close(transport, theirs)

@@ -49,7 +49,7 @@ class TlsTransport:
     # Writing
 
     def write_now(self, *parts: bytes | memoryview) -> int:
-        if len(parts) > 1 or self._line.locked():
+        if len(parts) > 1 or len(parts[0]) > _PIECE or self._line.locked():
             return 0  # what is large is encrypted piece by piece
         data = parts[0]
         try:
