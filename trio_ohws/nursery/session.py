@@ -1,10 +1,10 @@
 """One connection, from the first packet to the last event.
 
-A session is a task in the socket's nursery with a cancel scope of its own. While it dials and shakes hands
-the scope is open to the outside: cancelling `connect` ends it. Then, in one step without a checkpoint, the
-shield goes up, `connect` is told, headerReceive and open are told, and the data plane is released. From
-there on only the session itself ends the session: outer cancellation reaches the socket's body first, and
-the socket says goodbye (`close`, `abort`).
+A session is a task in the socket's nursery with a cancel scope of its own, which is shielded. While it dials
+and shakes hands cancelling `connect` ends it. Then, in one step without a checkpoint, `connect` is told,
+headerReceive and open are told, and the data plane is released. From there on only the session itself ends
+the session: outer cancellation reaches the socket's body first, and the socket says goodbye (`close`,
+`abort`).
 
     connecting --answer--> open --Close, violation, fault, dead link--> closing --EOF or time--> closed
 """
@@ -13,8 +13,9 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, Literal, NoReturn, cast
 
+import outcome
 import trio
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
@@ -117,7 +118,9 @@ class Session:
         self._raise = raise_fault
         self._explain = explain
         self._probe = probe
-        self._scope = trio.CancelScope()
+        self._scope = trio.CancelScope(shield=True)
+        self._caller: trio.lowlevel.Task | None = None  # who waits in `connect`
+        self._raise_cancel: Callable[[], NoReturn] | None = None  # `connect` was cancelled
         self._refusal: Refusal | None = None
         self._ending: _Ending | None = None
         self._aborted = False
@@ -146,6 +149,40 @@ class Session:
         if self._plane is None:
             raise self.gone()
         return self._plane
+
+    async def connect(self, nursery: trio.Nursery, dial: Callable[[], Awaitable[trio.abc.Stream]]) -> None:
+        """Start the session in `nursery`, and wait until it is open.
+
+        It does what `nursery.start` does. That opens a nursery of its own, to move the task out of it when it
+        has started, which is 3 % of what connecting costs.
+
+        Args:
+            nursery: the socket's.
+            dial: opens the stream.
+
+        Raises:
+            BusinessError: 2302999, or what `dial` raised: the attempt failed.
+
+        If cancelled:
+            Nothing remains of the attempt when this ends.
+        """
+        self._caller = trio.lowlevel.current_task()
+        nursery.start_soon(self._run, dial)
+        await trio.lowlevel.wait_task_rescheduled(self._give_up)
+
+    def _give_up(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
+        """`connect` is cancelled: it goes on once the session has ended."""
+        self._raise_cancel = raise_cancel
+        self.abort()
+        return trio.lowlevel.Abort.FAILED
+
+    def _tell_caller(self, result: outcome.Outcome[None]) -> None:
+        """Let `connect` go on; an error after that is the nursery's."""
+        caller, self._caller = self._caller, None
+        if caller is None:
+            result.unwrap()
+        else:
+            trio.lowlevel.reschedule(caller, result)
 
     def close(self, code: int, reason: str, *, goodbye: bool = False) -> None:
         """Begin to close: queue our Close frame behind what is queued. Only while open.
@@ -318,21 +355,8 @@ class Session:
 
     # The task
 
-    async def run(  # noqa: ASYNC114, ASYNC128  # _open calls started()
-        self, dial: Callable[[], Awaitable[trio.abc.Stream]], *, task_status: trio.TaskStatus[None]
-    ) -> None:
-        """Connect, say so by `task_status`, and live until the end.
-
-        Args:
-            dial: opens the stream.
-            task_status: started when `open` is told.
-
-        Raises:
-            BusinessError: 2302999, or what `dial` raised: the attempt failed.
-
-        If cancelled:
-            Before it is open, nothing remains. After that nothing happens: end it by `close` or `abort`.
-        """
+    async def _run(self, dial: Callable[[], Awaitable[trio.abc.Stream]]) -> None:
+        """Connect, let `connect` go on, and live until the end, which only `close` and `abort` bring about."""
         refusal: BusinessError | None = None
         if self._probe is not None:
             self._probe.connecting()
@@ -341,31 +365,34 @@ class Session:
             with self._scope:
                 transport = self._take_over(await dial())
                 try:
-                    await self._serve(transport, task_status)
+                    await self._serve(transport)
                 finally:
                     await transport.abort()  # noqa: ASYNC102  # it needs no shelter
+            if self.state is State.CONNECTING and self._raise_cancel is not None:
+                self._raise_cancel()
         except BusinessError as error:
             refusal = error
         except OSError as error:
             refusal = failure(UNKNOWN_ERROR, f"cannot connect: {error}", "0")
             refusal.__cause__ = error
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001, ASYNC103  # raised by `connect`
             if self._probe is not None:
                 self._probe.broke(error)
-            self._release()  # cancelled while connecting
-            raise
+            self._release()
+            self._tell_caller(outcome.Error(error))  # cancelled, as a rule
+            return  # noqa: ASYNC104  # it is raised by `connect`
         if self.state is State.CONNECTING and refusal is None:
             refusal = self._why_not_open()
         self._tell_end(refusal)
         self._release()
         if refusal is not None:
-            raise refusal
+            self._tell_caller(outcome.Error(refusal))
 
     def _take_over(self, stream: trio.abc.Stream) -> Transport:
         self.endpoints = endpoints_of(stream)
         return as_transport(stream)
 
-    async def _serve(self, transport: Transport, task_status: trio.TaskStatus[None]) -> None:  # noqa: ASYNC114, ASYNC128
+    async def _serve(self, transport: Transport) -> None:
         """Shake hands over an open transport, and stay until nothing more is to be read or written."""
         settings, request = self._settings, self._request
         if self._probe is not None:
@@ -399,19 +426,18 @@ class Session:
                 )
                 # The last moment to cancel `connect`; a refusal has cancelled these tasks.
                 await trio.lowlevel.checkpoint_if_cancelled()
-                self._open(plane, task_status)
+                self._open(plane)
                 await self._live()
                 await self._part(transport)
                 tasks.cancel_scope.cancel()
 
-    def _open(self, plane: DataPlane, task_status: trio.TaskStatus[None]) -> None:
-        """From here on the session is sheltered. One step: no checkpoint in here."""
-        self._scope.shield = True
+    def _open(self, plane: DataPlane) -> None:
+        """From here on cancelling `connect` is too late. One step: no checkpoint in here."""
         self._scope.deadline = math.inf
         self._become(State.OPEN)
         # First, because a listener may cancel the scope around `connect`, which is successful already;
         # its caller goes on only after this step, when open was told.
-        task_status.started()
+        self._tell_caller(outcome.Value(None))
         assert plane.head is not None
         self.headers = ResponseHeaders(plane.head.headers)
         assert self.outbox is not None
