@@ -17,7 +17,7 @@ from typing import Final, Literal, NoReturn, cast
 
 import outcome
 import trio
-from trio_websocket import WebSocketConnection, wrap_client_stream
+from trio_websocket import wrap_client_stream
 
 from trio_ohws._wire.decoder import Decoder, Message
 from trio_ohws._wire.deflate import OFFER
@@ -129,7 +129,6 @@ class Session:
         self._peer_closed = False
         self._close_written = False
         self._tasks: trio.Nursery | None = None
-        self._connection: WebSocketConnection | None = None
         self._plane: DataPlane | None = None
         self.outbox: Outbox | None = None
         self.inbox: BoundedQueue[Message] | None = None
@@ -197,13 +196,11 @@ class Session:
         else:
             limit = self._settings.close_timeout
             ending = _Ending(code, reason, "local", limit, limit)
-        assert self._tasks is not None
-        assert self._connection is not None
         assert self._plane is not None
         self._end(ending)
-        # Now, lest it be lost should the link end first; that of trio-websocket is not the first then.
+        # Now, lest it be lost should the link end first. trio-websocket learns of it by the peer's answer, as
+        # where the peer began; a task for its `aclose` is 3 % of what connecting costs.
         self._plane.put_close()
-        self._tasks.start_soon(self._connection.aclose, code, reason or None)
 
     def abort(self) -> None:
         """End at once: an attempt is given up, a connection dropped."""
@@ -416,7 +413,7 @@ class Session:
         with bare_errors():
             async with trio.open_nursery() as tasks:
                 self._tasks = tasks
-                self._connection = await wrap_client_stream(
+                await wrap_client_stream(
                     tasks,
                     cast("trio.SocketStream", plane),  # any trio.abc.Stream will do
                     request.host,
