@@ -118,7 +118,6 @@ class Session:
         self._raise = raise_fault
         self._explain = explain
         self._probe = probe
-        self._scope = trio.CancelScope(shield=True)
         self._caller: trio.lowlevel.Task | None = None  # who waits in `connect`
         self._raise_cancel: Callable[[], NoReturn] | None = None  # `connect` was cancelled
         self._refusal: Refusal | None = None
@@ -205,7 +204,8 @@ class Session:
     def abort(self) -> None:
         """End at once: an attempt is given up, a connection dropped."""
         self._aborted = True
-        self._scope.cancel()
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
 
     async def join(self) -> CloseResult | None:
         """Wait for the end; None if it was never open.
@@ -357,14 +357,8 @@ class Session:
         refusal: BusinessError | None = None
         if self._probe is not None:
             self._probe.connecting()
-        self._scope.deadline = trio.current_time() + self._settings.connect_timeout
         try:
-            with self._scope:
-                transport = self._take_over(await dial())
-                try:
-                    await self._serve(transport)
-                finally:
-                    await transport.abort()  # noqa: ASYNC102  # it needs no shelter
+            await self._hold(dial)
             if self.state is State.CONNECTING and self._raise_cancel is not None:
                 self._raise_cancel()
         except BusinessError as error:
@@ -385,11 +379,30 @@ class Session:
         if refusal is not None:
             self._tell_caller(outcome.Error(refusal))
 
+    async def _hold(self, dial: Callable[[], Awaitable[trio.abc.Stream]]) -> None:
+        """Have a transport, and the tasks that use it, until they end or are cancelled."""
+        transport: Transport | None = None
+        try:
+            with bare_errors():
+                # Its scope is the session's.
+                async with trio.open_nursery() as tasks:
+                    self._tasks = tasks
+                    tasks.cancel_scope.shield = True
+                    tasks.cancel_scope.deadline = trio.current_time() + self._settings.connect_timeout
+                    if self._aborted:  # before this task ran
+                        tasks.cancel_scope.cancel()
+                    transport = self._take_over(await dial())
+                    await self._serve(tasks, transport)
+                    tasks.cancel_scope.cancel()
+        finally:
+            if transport is not None:
+                await transport.abort()  # noqa: ASYNC102  # it needs no shelter
+
     def _take_over(self, stream: trio.abc.Stream) -> Transport:
         self.endpoints = endpoints_of(stream)
         return as_transport(stream)
 
-    async def _serve(self, transport: Transport) -> None:
+    async def _serve(self, tasks: trio.Nursery, transport: Transport) -> None:
         """Shake hands over an open transport, and stay until nothing more is to be read or written."""
         settings, request = self._settings, self._request
         if self._probe is not None:
@@ -410,27 +423,24 @@ class Session:
         headers = list(request.headers)
         if deflate:
             headers.append((b"Sec-WebSocket-Extensions", OFFER.encode()))
-        with bare_errors():
-            async with trio.open_nursery() as tasks:
-                self._tasks = tasks
-                await wrap_client_stream(
-                    tasks,
-                    cast("trio.SocketStream", plane),  # any trio.abc.Stream will do
-                    request.host,
-                    request.target,
-                    subprotocols=request.subprotocols,
-                    extra_headers=headers,
-                )
-                # The last moment to cancel `connect`; a refusal has cancelled these tasks.
-                await trio.lowlevel.checkpoint_if_cancelled()
-                self._open(plane)
-                await self._live()
-                await self._part(transport)
-                tasks.cancel_scope.cancel()
+        await wrap_client_stream(
+            tasks,
+            cast("trio.SocketStream", plane),  # any trio.abc.Stream will do
+            request.host,
+            request.target,
+            subprotocols=request.subprotocols,
+            extra_headers=headers,
+        )
+        # The last moment to cancel `connect`; a refusal has cancelled these tasks.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._open(plane)
+        await self._live()
+        await self._part(transport)
 
     def _open(self, plane: DataPlane) -> None:
         """From here on cancelling `connect` is too late. One step: no checkpoint in here."""
-        self._scope.deadline = math.inf
+        assert self._tasks is not None
+        self._tasks.cancel_scope.deadline = math.inf
         self._become(State.OPEN)
         # First, because a listener may cancel the scope around `connect`, which is successful already;
         # its caller goes on only after this step, when open was told.
@@ -464,10 +474,11 @@ class Session:
         assert self.outbox is not None
         if ending.by == "link":
             return
+        assert self._tasks is not None
         # The three limits are deadlines of the session's own scope, since nothing comes after them: a scope
         # for them is 2 % of what connecting costs.
-        begun = trio.current_time()
-        self._scope.deadline = begun + min(ending.flush_s, ending.within_s)
+        scope, begun = self._tasks.cancel_scope, trio.current_time()
+        scope.deadline = begun + min(ending.flush_s, ending.within_s)
         if not self.plane.close_queued.is_set():  # a turn of the scheduler is another 20 µs
             await self.plane.close_queued.wait()
         try:
@@ -477,7 +488,7 @@ class Session:
         else:
             self._close_written = True
             answer_s = ending.answer_s
-        self._scope.deadline = min(trio.current_time() + answer_s, begun + ending.within_s)
+        scope.deadline = min(trio.current_time() + answer_s, begun + ending.within_s)
         if ending.half_close:
             with suppress(*LINK_ERRORS):
                 await transport.send_eof()
