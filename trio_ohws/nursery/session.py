@@ -128,6 +128,7 @@ class Session:
         self._peer_closed = False
         self._close_written = False
         self._tasks: trio.Nursery | None = None
+        self._helpers = False  # it has more tasks than trio-websocket's reader
         self._plane: DataPlane | None = None
         self.outbox: Outbox | None = None
         self.inbox: BoundedQueue[Message] | None = None
@@ -310,8 +311,7 @@ class Session:
 
     def parked(self) -> None:
         """The reader waits for a consumer, for the first time: somebody has to keep an eye on that."""
-        assert self._tasks is not None
-        self._tasks.start_soon(warn_once, self)
+        self._help(warn_once, self)
 
     def farewell(self) -> tuple[int, str]:
         """Return what our Close frame says."""
@@ -393,7 +393,8 @@ class Session:
                         tasks.cancel_scope.cancel()
                     transport = self._take_over(await dial())
                     await self._serve(tasks, transport)
-                    tasks.cancel_scope.cancel()
+                    if self._helpers or not self.plane.read_out:  # else its reader, the only task, is ending
+                        tasks.cancel_scope.cancel()
         finally:
             if transport is not None:
                 await transport.abort()  # noqa: ASYNC102  # it needs no shelter
@@ -482,7 +483,8 @@ class Session:
         if not self.plane.close_queued.is_set():  # a turn of the scheduler is another 20 µs
             await self.plane.close_queued.wait()
         try:
-            await self.outbox.flush()
+            if self.outbox.queued or self.outbox.failure is not None:  # as above
+                await self.outbox.flush()
         except ConnectionLost:
             answer_s = min(ending.answer_s, _LAST_WORDS_S)
         else:
@@ -495,13 +497,17 @@ class Session:
         await self._eof.wait()
 
     def _start_writer(self) -> None:
-        assert self._tasks is not None
         assert self.outbox is not None
-        self._tasks.start_soon(self.outbox.run)
+        self._help(self.outbox.run)
 
     def _write_failed(self) -> None:
+        self._help(self._last_words)
+
+    def _help(self, function: Callable[..., Awaitable[object]], *arguments: object) -> None:
+        """Start a task beside the reader, which ends with the session."""
         assert self._tasks is not None
-        self._tasks.start_soon(self._last_words)
+        self._helpers = True
+        self._tasks.start_soon(function, *arguments)
 
     async def _last_words(self) -> None:
         """The link is dead for writing; give reading a moment."""
