@@ -182,6 +182,8 @@ def printable(text: str) -> str:
 
     Details may repeat what a peer, or a library that quotes it, has said, and end in a log.
     """
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
     )

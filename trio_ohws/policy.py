@@ -3,6 +3,7 @@
 Everything that is not known to be allowed is refused, since a policy that fails open is none.
 """
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -160,6 +161,7 @@ def _allows(domain: str, host: str) -> bool:
     return host.endswith(domain[1:]) if domain.startswith("*") else host == domain
 
 
+@functools.lru_cache(maxsize=64)
 def is_address(host: str) -> bool:
     """Tell an IP address, without brackets, from a name."""
     try:

@@ -34,9 +34,7 @@ _SUSPECT: Final = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 # RFC 3986 section 3.3 and 3.4, and "[" and "]", which no browser encodes and many a query carries.
-_KEPT_IN_TARGET: Final = frozenset(
-    b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/?%[]"
-)
+_NOT_KEPT_IN_TARGET: Final = re.compile(rb"[^a-zA-Z0-9\-._~!$&'()*+,;=:@/?%\[\]]")
 
 _MAX_LABEL: Final = 63
 _MAX_NAME: Final = 253
@@ -119,7 +117,7 @@ def parse_url(url: object) -> WebSocketURL:
         port=_port(port, _DEFAULT_PORTS[scheme]),
         target=_target(rest[end:]),
     )
-    _refuse_unsendable(parsed)
+    _refuse_unsendable(parsed.host_header)
     return parsed
 
 
@@ -249,15 +247,14 @@ def _target(target: str) -> str:
     bad = _BAD_PERCENT.search(target)
     if bad:
         raise _refused("a '%' in the path or query that two hexadecimal digits do not follow; write %25")
-    encoded = "".join(
-        chr(byte) if byte in _KEPT_IN_TARGET else f"%{byte:02X}" for byte in target.encode("utf-8")
-    )
+    encoded = _NOT_KEPT_IN_TARGET.sub(lambda byte: b"%%%02X" % ord(byte[0]), target.encode()).decode("ascii")
     return encoded if encoded.startswith("/") else f"/{encoded}"
 
 
-def _refuse_unsendable(url: WebSocketURL) -> None:
+@functools.lru_cache(maxsize=64)
+def _refuse_unsendable(host_header: str) -> None:
     # wsproto passes Host through Python's "idna" codec, which counts the port as part of the last label.
     try:
-        url.host_header.encode("idna")
+        host_header.encode("idna")
     except UnicodeError as error:
         raise _refused("the last label of the host, with the port, is longer than 63 characters") from error

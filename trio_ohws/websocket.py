@@ -411,7 +411,7 @@ class WebSocket(trio.abc.Channel[Message]):
         return self._session, partial(self._dial, target, checked)
 
     async def _establish(self, session: Session, dial: Callable[[], Awaitable[trio.abc.Stream]]) -> bool:
-        await self._entered().start(session.run, dial)
+        await session.connect(self._entered(), dial)
         return True
 
     # send

@@ -23,6 +23,11 @@ _NONE: Final = "no_proxy"
 _PLAIN: Final = "http_proxy"
 _SECURE: Final = "https_proxy"
 _CGI: Final = "REQUEST_METHOD"
+_DECISIVE: Final = {
+    False: (_PLAIN, _PLAIN.upper(), _ALL, _ALL.upper()),
+    True: (_SECURE, _SECURE.upper(), _ALL, _ALL.upper()),
+}
+"""Without any of these there is no proxy in the environment for ws, or for wss."""
 _NAMES: Final = (_PLAIN, _SECURE, _ALL, _NONE)
 _VARIABLES: Final = (*_NAMES, *map(str.upper, _NAMES), _CGI)
 
@@ -42,12 +47,15 @@ async def system_proxy(url: WebSocketURL) -> ProxyServer | None:
     If cancelled:
         Nothing has happened.
     """
+    only_environment = urllib.request.getproxies is urllib.request.getproxies_environment
+    if only_environment and not any(name in os.environ for name in _DECISIVE[url.secure]):
+        return None  # as a rule; each look costs 2 µs
     # A copy of what matters, since a whole environment takes longer to read than a connection to make. A
     # copy, since os.environ takes either case for the other on Windows: that would undo the care about CGI.
     environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     if any(_setting(environment, name) for name in _NAMES):
         return environment_proxy(url, environment)
-    if urllib.request.getproxies is urllib.request.getproxies_environment:
+    if only_environment:
         return None  # this platform has no other settings
     settings = urllib.request.getproxies()
     if not settings:

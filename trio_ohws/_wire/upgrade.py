@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 
 from trio_ohws._wire.deflate import Deflate, negotiate
@@ -10,6 +11,7 @@ from trio_ohws.errors import printable
 
 __all__ = ["Refusal", "accept_key", "canonical_head", "check_answer", "check_extensions", "request_key"]
 
+_key_line = re.compile(rb"\r\nsec-websocket-key:[\t ]*(.*?)[\t ]*\r\n", re.IGNORECASE).search
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -29,10 +31,8 @@ class Refusal(Exception):
 
 def request_key(request: bytes) -> bytes:
     """Return the Sec-WebSocket-Key of a request head."""
-    for line in request.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"sec-websocket-key":
-            return value.strip()
+    if found := _key_line(request):
+        return found[1]
     raise ValueError("the request has no Sec-WebSocket-Key")
 
 

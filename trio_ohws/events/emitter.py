@@ -245,6 +245,8 @@ class Emitter:
 
     def finish(self) -> None:
         """The socket is being left: streams and async callbacks end with the last of their queue."""
+        if self._finished:
+            return
         self._finished = True
         for name in EVENT_NAMES:
             for stream in self._streams[name]:
@@ -257,6 +259,8 @@ class Emitter:
 
     def emit(self, name: str, value: object = None) -> None:
         """Tell an event other than a message, which happens once or twice in a connection: it never waits."""
+        if not self._callbacks[name] and not self._streams[name]:
+            return
         held: list[tuple[BoundedQueue[Any], object]] = []
         self._tell(name, value, held)
         self._tell_streams(name, value, held)

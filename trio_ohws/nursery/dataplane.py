@@ -101,6 +101,7 @@ class DataPlane(trio.abc.Stream):
         self._released: Flag | None = Flag()
         self._draining = False
         self._stops = 0  # passes that ended at a control frame
+        self.read_out = False  # trio-websocket has got b"", whereupon its reader ends by itself
         self.head: ResponseHead | None = None  # the answer, as the server sent it
         self.subprotocol: str | None = None
         self.deflate: Deflate | None = None  # what was agreed
@@ -168,10 +169,12 @@ class DataPlane(trio.abc.Stream):
             if self._released is not None:
                 await self._released.wait()
                 self._released = None
-            return await self._next_control()
+            if frame := await self._next_control():
+                return frame
         except LINK_ERRORS as error:
             self._owner.link_ended(error)
-            return b""
+        self.read_out = True
+        return b""
 
     # Within
 

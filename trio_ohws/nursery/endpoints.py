@@ -47,14 +47,14 @@ def endpoints_of(stream: object) -> Endpoints:
     """Look through TLS and what was put around a socket."""
     tls = None
     while True:
+        if isinstance(stream, trio.SocketStream):
+            sock = stream.socket
+            return Endpoints(_address(sock.getsockname), _address(sock.getpeername), tls)
         if isinstance(stream, trio.SSLStream):
             tls = tls or _tls_info(stream)  # the server's: that of a proxy lies below it
             stream = stream.transport_stream
         elif isinstance(stream, trio.StapledStream):
             stream = stream.send_stream
-        elif isinstance(stream, trio.SocketStream):
-            sock = stream.socket
-            return Endpoints(_address(sock.getsockname), _address(sock.getpeername), tls)
         elif isinstance(stream, Underlay):
             stream = stream.stream
         else:
