@@ -66,6 +66,9 @@ class Handover:
     __slots__ = ()
 
 
+_HANDOVER: Final = Handover()
+
+
 class Decoder:
     """Decodes one connection's frames.
 
@@ -184,25 +187,31 @@ class Decoder:
     def decode(self) -> list[Message]:
         """Return the messages that are complete, up to what `stop` says: a control frame, for example."""
         messages: list[Message] = []
-        if self.stop is not None:
-            if isinstance(self.stop, Violation):
-                return messages
-            self.stop = None
         source, pos = self._source, self._pos
-        if pos:
-            self._pos = 0
         steps = 0
         try:
+            if self.stop is not None:
+                if isinstance(self.stop, Violation):
+                    return messages
+                if self.stop is _HANDOVER:
+                    pos = self._large_frame(source, pos, messages)
+                    if messages and pos < len(source):
+                        self._pos = pos  # one more of them, and all else is as it was
+                        return messages
+                self.stop = None
+            self._pos = 0
             if self._payload is not None and not self._missing:
                 self._finish(messages)  # the last read was the rest of a large frame
             while True:
                 # Large frames are copied straight out of the area. For small ones a copy of the area as
                 # `bytes` pays: slicing that and decoding the slices is a third faster.
                 if self._large_next(source, pos):
-                    if not self._opcode:
-                        pos = self._large_frame(source, pos, messages)
+                    if not self._opcode and (after := self._large_frame(source, pos, messages)) > pos:
+                        pos = after
+                        if type(source) is memoryview:
+                            self._view = self._scratch.wide
                     if messages and pos < len(source):
-                        self._source, self._pos, self.stop = source, pos, Handover()
+                        self._source, self._pos, self.stop = source, pos, _HANDOVER
                         return messages
                 elif type(source) is memoryview:
                     source, pos = bytes(source[pos:] if pos else source), 0
@@ -253,8 +262,6 @@ class Decoder:
             messages.append(str(chunk[pos + 10 : end], "utf-8"))
         else:
             return pos
-        if type(chunk) is memoryview:
-            self._view = self._scratch.wide
         return end
 
     def _large_next(self, source: bytes | memoryview, pos: int) -> bool:
