@@ -12,7 +12,7 @@ PLUGIN := .venv/trio-typing
 PARALLEL ?= -n auto --dist loadgroup
 FUZZ ?= frames answer proxy address goodbye
 FUZZ_SECONDS ?= 60
-WHEEL_TESTS ?= tests/_wire tests/fuzz tests/events tests/interop tests/test_delivery.py tests/test_events_table.py
+WHEEL_TESTS ?= tests/_wire tests/fuzz tests/events tests/test_delivery.py tests/test_events_table.py
 SOURCES := $(wildcard trio_ohws tests benchmarks)
 
 # The wheel is compiled, or not made: TRIO_OHWS_COMPILE=0 is for where there is no compiler.
