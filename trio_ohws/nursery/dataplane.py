@@ -101,7 +101,7 @@ class DataPlane(trio.abc.Stream):
         self._released: Flag | None = Flag()
         self._draining = False
         self._stops = 0  # passes that ended at a control frame
-        self.read_out = False  # trio-websocket has got b"", whereupon its reader ends by itself
+        self.read_out: bool = False  # trio-websocket has got b"", whereupon its reader ends by itself
         self.head: ResponseHead | None = None  # the answer, as the server sent it
         self.subprotocol: str | None = None
         self.deflate: Deflate | None = None  # what was agreed
