@@ -38,7 +38,7 @@ class Scratch:
 
     @property
     def arrivals(self) -> memoryview:
-        """An area for what is to be decrypted into the others; made when first asked for."""
+        """An area for what is to be decrypted, as large as `wide`; made when first asked for."""
         if self._arrivals is None:
-            self._arrivals = memoryview(bytearray(len(self.view)))
+            self._arrivals = memoryview(bytearray(2 * len(self.view)))
         return self._arrivals
