@@ -21,8 +21,8 @@ _RECORD: Final = 5 + 16384 + 2048
 ARRIVAL: Final = 2 * READ_SIZE - _RECORD
 """Bytes to ask of the network at a time.
 
-With the rest of a record from before, one pass takes all of it where large frames arrive (`Scratch.wide`). They
-gain a fifth by it: half as many turns of the scheduler, and half as many frames that are cut.
+With the rest of a record from before, one pass takes all of it where large frames arrive (`Scratch.wide`).
+They gain a fifth by it: half as many turns of the scheduler, and half as many frames that are cut.
 """
 
 _NOTHING: Final = memoryview(b"")
