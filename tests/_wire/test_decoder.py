@@ -351,6 +351,13 @@ def test_bad_text_in_a_large_frame_that_is_all_there() -> None:
     assert [b"a" * 65536, Verdict(1007, "text that is not UTF-8")] == receive(bad)
 
 
+def test_a_large_message_inside_a_fragmented_one_is_refused() -> None:
+    """Also where it comes after a pass that a large frame has ended."""
+    data = frame(TEXT, b"a") + b"\x02\x01x" + frame(BINARY, b"v" * 70_000) + frame(TEXT, b"b")
+
+    assert ["a", Verdict(1002, "new message inside a fragmented one")] == receive(data)
+
+
 def test_a_large_frame_is_received_in_place() -> None:
     """While much of a large binary frame is missing, the memory offered is its own buffer, exactly."""
     scratch = Scratch(65536)

@@ -193,7 +193,7 @@ class Decoder:
             if self.stop is not None:
                 if isinstance(self.stop, Violation):
                     return messages
-                if self.stop is _HANDOVER:
+                if self.stop is _HANDOVER and not self._opcode:
                     pos = self._large_frame(source, pos, messages)
                     if messages and pos < len(source):
                         self._pos = pos  # one more of them, and all else is as it was
