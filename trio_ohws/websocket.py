@@ -225,7 +225,7 @@ class WebSocket(trio.abc.Channel[Message]):
         self._nursery: trio.Nursery | None = None
         self._leaving = False
         self._left = False
-        self._replies = Replies(self._spawn)
+        self._replies = Replies()
         self._session: Session | None = None
         self._url: WebSocketURL | None = None
         self._steps = 0  # of send, since the last turn: see TURN
@@ -257,6 +257,9 @@ class WebSocket(trio.abc.Channel[Message]):
         finally:
             self._left = True
             self._emitter.finish()  # streams may be read elsewhere, and no event will come any more
+            self._emitter.forget()
+            if self._panel is not None:
+                self._panel.forget()
 
     async def _farewell(self) -> None:
         """The block has ended by itself: there is time."""
@@ -359,7 +362,7 @@ class WebSocket(trio.abc.Channel[Message]):
         try:
             session, target = self._prepare(url, options)
         except BusinessError as error:
-            self._replies.put(callback, error, None)
+            self._replies.put(self._spawn, callback, error, None)
         else:
             self._spawn(self._answer, callback, partial(self._establish, session, target))
         return None
@@ -451,9 +454,9 @@ class WebSocket(trio.abc.Channel[Message]):
         try:
             value = self._put(data)
         except BusinessError as error:
-            self._replies.put(callback, error, None)
+            self._replies.put(self._spawn, callback, error, None)
         else:
-            self._replies.put(callback, None, value)
+            self._replies.put(self._spawn, callback, None, value)
         return None
 
     def _put(self, data: Data) -> bool:
@@ -573,7 +576,7 @@ class WebSocket(trio.abc.Channel[Message]):
         try:
             session = self._begin_to_close(options)
         except BusinessError as error:
-            self._replies.put(callback, error, None)
+            self._replies.put(self._spawn, callback, error, None)
         else:
             # Not `_see_closed`: when this task is cancelled the program has not given up its close.
             self._spawn(self._answer, callback, partial(self._joined, session))

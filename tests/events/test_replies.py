@@ -53,9 +53,9 @@ async def test_callbacks_are_called_in_the_order_of_the_calls() -> None:
     """Slow callbacks hold up the quick ones behind them, rather than being overtaken."""
     calls = Calls()
     async with trio.open_nursery() as nursery:
-        replies = Replies(nursery.start_soon)
+        replies = Replies()
         for number in range(6):
-            replies.put(calls.sync if number % 2 else calls.slow, None, number)
+            replies.put(nursery.start_soon, calls.sync if number % 2 else calls.slow, None, number)
 
     assert [0, 1, 2, 3, 4, 5] == calls
 
@@ -64,9 +64,9 @@ async def test_no_callback_is_called_before_the_method_has_returned() -> None:
     """Nothing is called before the next checkpoint, be it the first callback or a later one."""
     calls = Calls()
     async with trio.open_nursery() as nursery:
-        replies = Replies(nursery.start_soon)
+        replies = Replies()
         for number in range(3):
-            replies.put(calls.sync, None, number)
+            replies.put(nursery.start_soon, calls.sync, None, number)
 
             assert number == len(calls)
             await trio.testing.wait_all_tasks_blocked()
@@ -77,19 +77,19 @@ async def test_a_callback_may_put_another() -> None:
     calls = Calls()
     async with trio.open_nursery() as nursery:
         spawn, started = counting(nursery)
-        replies = Replies(spawn)
+        replies = Replies()
 
         def first(error: BusinessError | None, value: object) -> None:
             calls.append(value)
-            replies.put(calls.sync, None, "third")
+            replies.put(spawn, calls.sync, None, "third")
 
-        replies.put(first, None, "first")
-        replies.put(calls.sync, None, "second")
+        replies.put(spawn, first, None, "first")
+        replies.put(spawn, calls.sync, None, "second")
         await trio.testing.wait_all_tasks_blocked()
 
         assert ["first", "second", "third"] == calls
         assert 1 == len(started)
-        replies.put(calls.sync, None, "fourth")
+        replies.put(spawn, calls.sync, None, "fourth")
 
     assert ["first", "second", "third", "fourth"] == calls
 
@@ -108,9 +108,9 @@ async def test_what_a_callback_raises_comes_out() -> None:
     for callback in (fail, fail_async):
         with pytest.RaisesGroup(ValueError):
             async with trio.open_nursery() as nursery:
-                replies = Replies(nursery.start_soon)
-                replies.put(callback, None, None)
-                replies.put(calls.sync, None, None)
+                replies = Replies()
+                replies.put(nursery.start_soon, callback, None, None)
+                replies.put(nursery.start_soon, calls.sync, None, None)
 
     assert [] == calls
 
@@ -119,13 +119,13 @@ async def test_callbacks_leave_others_their_turn() -> None:
     """A callback that always puts itself again starves nobody, and is ended by a cancellation."""
     calls = Calls()
     async with trio.open_nursery() as nursery:
-        replies = Replies(nursery.start_soon)
+        replies = Replies()
 
         def again(error: BusinessError | None, value: object) -> None:
             calls.append(value)
-            replies.put(again, None, value)
+            replies.put(nursery.start_soon, again, None, value)
 
-        replies.put(again, None, 0)
+        replies.put(nursery.start_soon, again, None, 0)
         for _ in range(4):
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
@@ -136,12 +136,14 @@ async def test_callbacks_leave_others_their_turn() -> None:
 async def test_a_put_that_cannot_be_called_leaves_nothing_behind() -> None:
     """If no task can be started the error is the caller's, and a later put begins anew."""
     calls = Calls()
-    nurseries: list[trio.Nursery] = []
-    replies = Replies(lambda function: nurseries[0].start_soon(function))
+    replies = Replies()
+
+    def refuse(function: object) -> None:
+        raise IndexError
+
     with pytest.raises(IndexError):
-        replies.put(calls.sync, None, "lost")
+        replies.put(refuse, calls.sync, None, "lost")
     async with trio.open_nursery() as nursery:
-        nurseries.append(nursery)
-        replies.put(calls.sync, None, "told")
+        replies.put(nursery.start_soon, calls.sync, None, "told")
 
     assert ["told"] == calls

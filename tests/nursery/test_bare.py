@@ -182,9 +182,12 @@ async def test_its_frames_hold_no_error() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.sleep_forever)
             nursery.start_soon(fail, ValueError("real"))
-    source = inspect.unwrap(bare_errors).__code__.co_filename
+    source = inspect.getsourcefile(bare_errors)
     frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
-    variables = [frame.f_locals for frame in frames if frame.f_code.co_filename == source]
+    variables = [
+        value for frame in frames if frame.f_code.co_filename == source for value in frame.f_locals.values()
+    ]
 
     assert variables
-    assert [{}] * len(variables) == variables
+    assert not [value for value in variables if isinstance(value, BaseException)]
+    assert not [value for value in variables if isinstance(value, list) and value]

@@ -255,6 +255,13 @@ class Emitter:
                 if callback.queue is not None:
                     callback.queue.end()
 
+    def forget(self) -> None:
+        """The socket has been left: let go of whatever may refer to it, which would be a cycle."""
+        self._callbacks = dict.fromkeys(EVENT_NAMES, ())
+        self._streams = dict.fromkeys(EVENT_NAMES, ())
+        self._spawn = self._only = None
+        self._on_overflow = _nothing
+
     # Telling
 
     def emit(self, name: str, value: object = None) -> None:
@@ -421,6 +428,10 @@ def _check_name(name: object) -> None:
 def _check_callable(function: object) -> None:
     if not callable(function):
         raise failure(PARAMETER_ERROR, f"callback must be callable, not {type(function).__name__}")
+
+
+def _nothing() -> None:
+    """What an overflow does to a socket that was left."""
 
 
 def is_async(function: Listener) -> bool:

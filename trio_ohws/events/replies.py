@@ -23,23 +23,19 @@ class Replies:
     """Calls callbacks one after the other, in a task that lives while there are any.
 
     A callback is never called before the method that got it has returned.
-
-    Args:
-        spawn: starts the task.
     """
 
-    __slots__ = ("_running", "_spawn", "_steps", "_waiting")
+    __slots__ = ("_running", "_steps", "_waiting")
 
-    def __init__(self, spawn: Spawn) -> None:
-        self._spawn = spawn
+    def __init__(self) -> None:
         self._running = False
         self._steps = 0
         self._waiting: deque[tuple[Listener, BaseException | None, object]] | None = None
 
-    def put(self, callback: Listener, error: BaseException | None, value: object) -> None:
-        """Have `callback` called."""
+    def put(self, spawn: Spawn, callback: Listener, error: BaseException | None, value: object) -> None:
+        """Have `callback` called with `error` and `value`, by a task that `spawn` starts if there is none."""
         if not self._running:
-            self._spawn(self._run)
+            spawn(self._run)
             self._running = True
         if self._waiting is None:  # a deque takes 0.6 KiB, and most sockets never need this one
             self._waiting = deque()

@@ -129,6 +129,7 @@ class DataPlane(trio.abc.Stream):
         """
         self.pings.end(error)
         self._decoder.abandon()
+        del self._owner  # which has this plane, and would wait for the garbage collector with it
 
     # What trio-websocket does
 

@@ -55,6 +55,10 @@ class Panel:
         self._instruments = instruments  # those that have not raised
         self._raise = raise_fault
 
+    def forget(self) -> None:
+        """The socket has been left: let go of it, or both would be a cycle."""
+        del self._raise
+
     def probe(self, scheme: Literal["ws", "wss"], host: str, port: int) -> "Probe":
         """Return what tells the instruments of a new connection."""
         return Probe(self, ConnectionInfo(next(_ids), scheme, host, port))

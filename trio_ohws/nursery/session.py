@@ -13,7 +13,7 @@ import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Literal, NoReturn, cast
+from typing import Final, NoReturn, cast
 
 import outcome
 import trio
@@ -26,10 +26,8 @@ from trio_ohws._wire.upgrade import Refusal
 from trio_ohws.errors import (
     CONNECT_FAILED,
     UNKNOWN_ERROR,
-    AlreadyClosed,
     BusinessError,
     ConnectionLost,
-    EndOfMessages,
     UpgradeRefused,
     failure,
 )
@@ -38,6 +36,7 @@ from trio_ohws.events.model import CloseResult, OpenResult, ResponseHeaders, Web
 from trio_ohws.events.queue import BoundedQueue
 from trio_ohws.nursery.bare import bare_errors
 from trio_ohws.nursery.dataplane import DataPlane
+from trio_ohws.nursery.ending import Ending, attempt_failed
 from trio_ohws.nursery.endpoints import Endpoints, endpoints_of
 from trio_ohws.nursery.flag import Flag
 from trio_ohws.nursery.keepalive import keep_alive
@@ -76,21 +75,6 @@ class UpgradeRequest:
         return f"<UpgradeRequest {self.host}>"
 
 
-@dataclass(slots=True)
-class _Ending:
-    """How the session is going to end, and how long it may take."""
-
-    code: int
-    reason: str
-    by: Literal["local", "peer", "link"]
-    flush_s: float = 0  # seconds for our Close frame, and what is queued before it, to be written
-    answer_s: float = 0  # seconds after that for the peer's Close, and its EOF
-    within_s: float = math.inf  # seconds for both
-    broken: bool = False  # this is an error, and told as one
-    half_close: bool = False
-    cause: BaseException | None = None
-
-
 class Session:
     """One attempt to connect, and what comes of it.
 
@@ -121,7 +105,7 @@ class Session:
         self._caller: trio.lowlevel.Task | None = None  # who waits in `connect`
         self._raise_cancel: Callable[[], NoReturn] | None = None  # `connect` was cancelled
         self._refusal: Refusal | None = None
-        self._ending: _Ending | None = None
+        self._ending: Ending | None = None
         self._aborted = False
         self._over = Flag()  # it is going to end
         self._eof = Flag()  # nothing more can be read
@@ -195,7 +179,7 @@ class Session:
             ending = self._goodbye(code, reason)
         else:
             limit = self._settings.close_timeout
-            ending = _Ending(code, reason, "local", limit, limit)
+            ending = Ending(code, reason, "local", limit, limit)
         assert self._plane is not None
         self._end(ending)
         # Now, lest it be lost should the link end first. trio-websocket learns of it by the peer's answer, as
@@ -225,34 +209,15 @@ class Session:
 
     def gone(self) -> BusinessError:
         """Return a fresh error for who wants to use this session when it is not open."""
-        ending = self._ending
-        if ending is None:
-            failed = self.state is State.CLOSED
-            return failure(
-                UNKNOWN_ERROR, "the connection attempt failed" if failed else "the socket is not open yet"
-            )
-        error: BusinessError
-        if ending.by == "local" and not ending.broken:
-            error = AlreadyClosed(f"the socket was closed with {_words(ending)}", ending.code)
-        elif ending.by == "link":
-            error = ConnectionLost("the link is down", ending.code)
-        elif ending.by == "peer":
-            error = ConnectionLost(f"the peer closed with {_words(ending)}", ending.code)
-        else:
-            error = ConnectionLost(f"the peer broke the protocol: {ending.reason}", ending.code)
-        error.__cause__ = ending.cause
-        return error
+        if self._ending is not None:
+            return self._ending.gone()
+        if self.state is State.CLOSED:
+            return attempt_failed()
+        return failure(UNKNOWN_ERROR, "the socket is not open yet")
 
     def end_of_messages(self) -> BusinessError:
         """Return a fresh error for who wants another message when there is none."""
-        ending = self._ending
-        if ending is None:
-            return self.gone()
-        if ending.by == "local" and not ending.broken:
-            return EndOfMessages(f"the socket was closed with {_words(ending)}", ending.code)
-        if ending.by == "peer" and ending.code in (1000, 1001, 1005):
-            return EndOfMessages(f"the peer closed with {_words(ending)}", ending.code)
-        return self.gone()
+        return self.gone() if self._ending is None else self._ending.end_of_messages()
 
     # The data plane's side (its Owner)
 
@@ -266,7 +231,7 @@ class Session:
         """The peer's Close frame has arrived."""
         self._peer_closed = True
         limit = self._settings.close_timeout
-        self._end(_Ending(code, reason, "peer", limit, limit))
+        self._end(Ending(code, reason, "peer", limit, limit))
 
     def violated(self, violation: Violation) -> None:
         """The peer broke the protocol: tell it, unless our Close frame is on its way already."""
@@ -274,7 +239,7 @@ class Session:
             self._eof.set()
             return
         self._end(
-            _Ending(
+            Ending(
                 violation.code,
                 violation.reason,
                 "local",
@@ -307,7 +272,7 @@ class Session:
             refusal.__cause__ = cause
             self.refused(refusal)
             return
-        self._end(_Ending(1006, "The link is down", "link", broken=True, cause=cause))
+        self._end(Ending(1006, "The link is down", "link", broken=True, cause=cause))
 
     def parked(self) -> None:
         """The reader waits for a consumer, for the first time: somebody has to keep an eye on that."""
@@ -332,18 +297,18 @@ class Session:
         """Since when the reader waits for a consumer; see `Link`."""
         return self.plane.parked_since
 
-    def _goodbye(self, code: int, reason: str, cause: BaseException | None = None) -> _Ending:
+    def _goodbye(self, code: int, reason: str, cause: BaseException | None = None) -> Ending:
         limit = self._settings.goodbye_timeout
-        return _Ending(code, reason, "local", limit, GOODBYE_ANSWER_S, within_s=limit, cause=cause)
+        return Ending(code, reason, "local", limit, GOODBYE_ANSWER_S, within_s=limit, cause=cause)
 
-    def _end(self, ending: _Ending) -> None:
+    def _end(self, ending: Ending) -> None:
         """The first reason to end is the reason."""
         if self._ending is None:
             self._ending = ending
             self._become(State.CLOSING)
             self._emitter.discard()
             assert self.outbox is not None
-            self.outbox.refuse(self.gone if ending.by == "link" else None)
+            self.outbox.refuse(ending.gone if ending.by == "link" else None)
             self._over.set()
 
     def _become(self, state: State) -> None:
@@ -378,6 +343,7 @@ class Session:
         self._release()
         if refusal is not None:
             self._tell_caller(outcome.Error(refusal))
+            del refusal  # its traceback has this frame
 
     async def _hold(self, dial: Callable[[], Awaitable[trio.abc.Stream]]) -> None:
         """Have a transport, and the tasks that use it, until they end or are cancelled."""
@@ -561,16 +527,19 @@ class Session:
             self._raise(fault)
 
     def _release(self) -> None:
-        """Wake whoever waits for anything of this session."""
+        """Wake whoever waits for anything of this session, and leave nothing that refers back to it.
+
+        So it goes when its socket does, or the next session comes: a cycle waits for the garbage collector.
+        """
         self.state = State.CLOSED
         self.ended.set()
+        ending = self._ending
+        gone = attempt_failed if ending is None else ending.gone
         if self.inbox is not None:
-            self.inbox.end(self.end_of_messages)
+            self.inbox.end(gone if ending is None else ending.end_of_messages)
         if self._plane is not None:
-            self._plane.end(self.gone)
+            self._plane.end(gone)
         if self.outbox is not None:
-            self.outbox.end(self.gone)
-
-
-def _words(ending: _Ending) -> str:
-    return f"{ending.code} {ending.reason!r}" if ending.reason else str(ending.code)
+            self.outbox.end(gone)
+        self._tasks = self._probe = self._raise_cancel = None
+        del self._raise

@@ -9,6 +9,10 @@ from trio_ohws.events.queue import BoundedQueue
 __all__ = ["LastingEmitter"]
 
 
+def _nothing() -> None:
+    """What a callback that is registered too late does."""
+
+
 class LastingEmitter(Emitter):
     """An emitter whose streams of messages do not end with a connection.
 
@@ -44,6 +48,11 @@ class LastingEmitter(Emitter):
                 self._plan()
                 self._spawn(self.drain)
             self._on_push()
+
+    def forget(self) -> None:
+        """As `Emitter.forget`."""
+        super().forget()
+        self._on_push = _nothing
 
     def begin(self, inbox: BoundedQueue[Message] | None) -> None:
         """As `Emitter.begin`; what is left of the last connection's messages is kept."""
