@@ -33,6 +33,7 @@ ORACLES: dict[str, Callable[[Side, Agreement | None, int], Oracle]] = {
 }
 
 LIMITS = (1000, 1000, 40_000, 1 << 20)
+LARGEST = 200_000
 AREAS = (127, 300, 40_000, 262_144)
 
 
@@ -311,6 +312,43 @@ class Codecs(RuleBasedStateMachine):
 
 Codecs.TestCase.settings = hypothesis.settings(deadline=None, max_examples=100, stateful_step_count=40)
 TestCodecs = Codecs.TestCase
+
+
+# Large frames have ways of their own through the decoder, in which each begins where the last one ended.
+
+LARGE_FRAMES = {
+    "small": frame(TEXT, b"hello"),
+    "binary": frame(BINARY, b"b" * 65_536),
+    "text": frame(TEXT, "ä".encode() * 40_000),
+    "too large": frame(BINARY, bytes(LARGEST + 1)),
+    "no text": frame(TEXT, b"\xff" * 70_000),
+    "begin": frame(BINARY, b"begin", fin=False),
+    "begin large": frame(BINARY, b"b" * 65_536, fin=False),
+    "go on": frame(CONT, b"on", fin=False),
+    "end": frame(CONT, b"end"),
+    "end large": frame(CONT, b"e" * 65_536),
+    "ping": frame(PING),
+    "half": frame(BINARY, b"h" * 100_000)[:50_000],
+}
+
+
+@hypothesis.settings(deadline=None, max_examples=300)
+@hypothesis.given(
+    st.lists(st.sampled_from(sorted(LARGE_FRAMES)), min_size=2, max_size=8),
+    st.sampled_from([1 << 20, 262_144, 65_536 + 10, 40_000]),
+)
+@hypothesis.example(["small", "begin", "binary"], 1 << 20)  # a message inside one, at the beginning of a pass
+def test_large_frames_behind_each_other(names: list[str], size: int) -> None:
+    """In one pass or in several, legal or not, they are what the oracle makes of them."""
+    wire = b"".join(LARGE_FRAMES[name] for name in names)
+    link = open_link(None, LARGEST, 262_144)
+    link.data = wire
+    while not link.ended:
+        link.read(size)
+    theirs = ask("websockets", wire, None, LARGEST)
+
+    assert agree(account(link), theirs) or difference("websockets", account(link), theirs)
+    assert agree(account(link), ours(wire, None, LARGEST))
 
 
 @pytest.mark.parametrize("row", DIFFERENCES, ids=lambda row: f"{row.oracle}: {row.rule[:40]}")
