@@ -125,6 +125,14 @@ class Peer:
         await self.stream.aclose()
         return frames
 
+    async def serve_echo(self) -> None:
+        """Send back every message and answer pings until the client's Close, answer that, end the stream."""
+        while (one := await self.receive()) is not None:
+            await self.send(frame(one.opcode if one.opcode != PING else PONG, one.payload))
+            if one.opcode == CLOSE:
+                break
+        await self.stream.aclose()
+
 
 class Network:
     """A `dial` for `WebSocket`: each call makes a memory stream and hands the other end to `script`.
@@ -164,8 +172,4 @@ async def polite(peer: Peer) -> None:
 async def echo(peer: Peer) -> None:
     """A server that sends back every message."""
     await peer.accept()
-    while (one := await peer.receive()) is not None:
-        await peer.send(frame(one.opcode if one.opcode != PING else PONG, one.payload))
-        if one.opcode == CLOSE:
-            break
-    await peer.stream.aclose()
+    await peer.serve_echo()

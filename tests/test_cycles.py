@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from tests.scripted_peer import BINARY, CLOSE, PING, PONG, Peer, frame
+from tests.scripted_peer import BINARY, Peer, frame
 from tests.served import served
 from trio_ohws import BusinessError, Instrument, create_websocket, open_websocket
 from trio_ohws.reconnect import open_reconnecting
@@ -158,10 +158,7 @@ async def serve(peer: Peer) -> None:
         await peer.stream.receive_some(100)
     else:
         await peer.send(peer.answer())
-        while (one := await peer.receive()) is not None:
-            await peer.send(frame(one.opcode if one.opcode != PING else PONG, one.payload))
-            if one.opcode == CLOSE:
-                break
+        await peer.serve_echo()
 
 
 @pytest.fixture(scope="module")

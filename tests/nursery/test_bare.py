@@ -2,6 +2,7 @@
 
 import inspect
 import traceback
+import types
 from typing import NoReturn
 
 import pytest
@@ -189,5 +190,5 @@ async def test_its_frames_hold_no_error() -> None:
     ]
 
     assert variables
-    assert not [value for value in variables if isinstance(value, BaseException)]
+    assert not [value for value in variables if isinstance(value, BaseException | types.TracebackType)]
     assert not [value for value in variables if isinstance(value, list) and value]

@@ -19,7 +19,7 @@ from trio_ohws.events.model import EVENT_NAMES, Listener, Message
 from trio_ohws.events.queue import BoundedQueue, Overflow
 from trio_ohws.events.stream import EventStream
 
-__all__ = ["ASYNC_ITEMS", "MAX_BYTES", "PUSHING", "Emitter", "is_async", "pieces"]
+__all__ = ["ASYNC_ITEMS", "MAX_BYTES", "PUSHING", "Emitter", "is_async", "nothing", "pieces"]
 
 ASYNC_ITEMS: Final = 256  # events that wait for one async callback
 MAX_BYTES: Final = 4 << 20  # bytes that wait for one async callback or stream
@@ -260,7 +260,7 @@ class Emitter:
         self._callbacks = dict.fromkeys(EVENT_NAMES, ())
         self._streams = dict.fromkeys(EVENT_NAMES, ())
         self._spawn = self._only = None
-        self._on_overflow = _nothing
+        self._on_overflow = nothing
 
     # Telling
 
@@ -430,8 +430,8 @@ def _check_callable(function: object) -> None:
         raise failure(PARAMETER_ERROR, f"callback must be callable, not {type(function).__name__}")
 
 
-def _nothing() -> None:
-    """What an overflow does to a socket that was left."""
+def nothing() -> None:
+    """What is left to do for a socket that was left."""
 
 
 def is_async(function: Listener) -> bool:

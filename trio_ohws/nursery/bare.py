@@ -21,9 +21,11 @@ class bare_errors:  # noqa: N801  # as contextlib.suppress: a class, because a g
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not isinstance(error, BaseExceptionGroup) or len(_real_errors(error)) > 1:
+        if not isinstance(error, BaseExceptionGroup):
             return
         bare = _real_errors(error) or [_first_leaf(error)]
+        if len(bare) > 1:
+            return
         del error, traceback  # this frame will be in the traceback of what they hold: a cycle
         _raise_again(bare.pop())
 

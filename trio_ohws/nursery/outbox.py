@@ -23,10 +23,6 @@ __all__ = ["Outbox"]
 _WRITE_SIZE: Final = 262144  # bytes of small frames that are joined into one write
 
 
-def _nobody() -> None:
-    """Who is told of a failed write after the end."""
-
-
 class _Place:
     """A place in the line of tasks that wait to send."""
 
@@ -444,7 +440,8 @@ class Outbox:
         if self._failure is None:
             self._end = error
             self.die(error())
-        self._on_dead, self._start_writer = _nobody, None  # they refer to who owns this
+        self._start_writer = None
+        del self._on_dead  # nothing is written any more; both refer to who owns this, which would be a cycle
 
     def _broke(self, error: BaseException) -> None:
         self.die(error)

@@ -2,15 +2,11 @@
 
 from collections.abc import Callable
 
-from trio_ohws.events.emitter import Emitter
+from trio_ohws.events.emitter import Emitter, nothing
 from trio_ohws.events.model import Listener, Message
 from trio_ohws.events.queue import BoundedQueue
 
 __all__ = ["LastingEmitter"]
-
-
-def _nothing() -> None:
-    """What a callback that is registered too late does."""
 
 
 class LastingEmitter(Emitter):
@@ -52,7 +48,7 @@ class LastingEmitter(Emitter):
     def forget(self) -> None:
         """As `Emitter.forget`."""
         super().forget()
-        self._on_push = _nothing
+        self._on_push = nothing
 
     def begin(self, inbox: BoundedQueue[Message] | None) -> None:
         """As `Emitter.begin`; what is left of the last connection's messages is kept."""
