@@ -276,16 +276,20 @@ async def test_rule_1_callbacks_are_called_in_order_of_registration(
     assert [] == told
 
 
+@pytest.mark.parametrize("size", [pytest.param(1, id="small"), pytest.param(65536, id="large")])
 @pytest.mark.parametrize("change", ["off", "replace", "add", "close"])
-async def test_rule_1_changes_within_a_packet(server: Server, autojump_clock: MockClock, change: str) -> None:
+async def test_rule_1_changes_within_a_packet(
+    server: Server, autojump_clock: MockClock, change: str, size: int
+) -> None:
     """What the only callback changes at one message holds from the next one on, though both came at once."""
     told, others = Told(), Told()
+    a, b, c, d = (letter * size for letter in "abcd")
 
     async with server.socket() as ws:
 
         def listen(err: None, value: Message) -> None:
             told.append(value)
-            if value == "b":
+            if value == b:
                 if change in ("off", "replace"):
                     ws.off("message", listen)
                 if change in ("replace", "add"):
@@ -294,10 +298,10 @@ async def test_rule_1_changes_within_a_packet(server: Server, autojump_clock: Mo
                     ws.close(lambda err, value: None)
 
         ws.on("message", listen)
-        await server.send("a", "b", "c", "d")
+        await server.send(a, b, c, d)
 
-        assert (["a", "b", "c", "d"] if change == "add" else ["a", "b"]) == told
-        assert (["c", "d"] if change in ("replace", "add") else []) == others
+        assert ([a, b, c, d] if change == "add" else [a, b]) == told
+        assert ([c, d] if change in ("replace", "add") else []) == others
         assert (2 if change == "off" else 0) == waiting(ws)
 
 
@@ -977,6 +981,27 @@ async def test_rule_5_any_exception(
             await trio.sleep_forever()
 
     assert [GOING_AWAY] == server.frames
+
+
+@pytest.mark.parametrize("size", [pytest.param(1, id="small"), pytest.param(65536, id="large")])
+async def test_rule_5_delivery_stops_for_the_only_callback(
+    server: Server, autojump_clock: MockClock, size: int
+) -> None:
+    """What came together with the message at which it raised is told to nobody."""
+    told = Told()
+
+    def fail_at_b(err: None, value: Message) -> None:
+        told.append(value[0])
+        if value[0] == "b":
+            raise Oops
+
+    with pytest.raises(Oops):
+        async with server.socket() as ws:
+            ws.on("message", fail_at_b)
+            await server.send("a" * size, "b" * size, "c" * size)
+            await trio.sleep_forever()
+
+    assert ["a", "b"] == told
 
 
 @pytest.mark.parametrize("path", ["wire", "backlog"])

@@ -26,6 +26,7 @@ BUDGET = {
     "decode 32 B of text": (50.2, 2.1),
     "decode 1 KiB": (86.1, 1.1),
     "tell a callback": (25.1, 1.1),
+    "tell a callback 64 KiB": (87.3, 1.1),
     "fill the inbox": (0.2, 0.1),
     "iterate": (96, 4.3),
     "receive": (126, 5.3),
@@ -121,6 +122,27 @@ def tell_a_callback() -> Counter:
     return counter
 
 
+def tell_a_callback_large() -> Counter:
+    """Cut messages of 64 KiB out of a chunk, and hand each to one callback."""
+    left = COUNT
+
+    def on_message(error: None, value: Message) -> None:
+        nonlocal left
+        left -= 1
+
+    emitter = Emitter(None, int)
+    emitter.on("message", on_message)
+    emitter.begin(inbox())
+    head = bytes([0x80 | BINARY, 127]) + (65536).to_bytes(8, "big")
+    decoder = Decoder(Scratch(), MEGABYTE)
+    decoder.feed((head + bytes(65536)) * COUNT)
+    with counting() as counter:
+        emitter.deliver(decoder.decode())
+        emitter.pour(decoder.large_frames())
+    assert not left
+    return counter
+
+
 def fill_the_inbox() -> Counter:
     """Hand messages to the socket's own queue."""
     queue = inbox()
@@ -166,6 +188,7 @@ LOOPS: dict[str, Callable[[], Counter]] = {
     "decode 32 B of text": decode_text,
     "decode 1 KiB": decode_binary,
     "tell a callback": tell_a_callback,
+    "tell a callback 64 KiB": tell_a_callback_large,
     "fill the inbox": fill_the_inbox,
     "iterate": lambda: pull(BoundedQueue.__anext__, COUNT),
     "receive": lambda: pull(BoundedQueue.receive, COUNT),

@@ -1,6 +1,7 @@
 """What a decoder tells of a server's bytes, however they are cut."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from trio_ohws._wire.decoder import Control, Decoder, Handover, Message, Pause
@@ -31,7 +32,9 @@ def drain(decoder: Decoder) -> list[Told]:
             return told
         if isinstance(stop, Violation):
             return [*told, Verdict(stop.code, stop.reason)]
-        if not isinstance(stop, Pause | Handover):
+        if isinstance(stop, Handover):
+            told += islice(decoder.large_frames(), 1)  # the next one; the one after that from `decode` again
+        elif not isinstance(stop, Pause):
             told.append(stop)
 
 

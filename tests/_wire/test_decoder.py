@@ -327,7 +327,7 @@ def test_large_messages_are_handed_over_one_by_one(kept: bool) -> None:
 
 
 def test_where_large_frames_arrive_whole_more_is_read_at_a_time() -> None:
-    """The read after them is twice as large; the one after that, and any after a wait, as usual."""
+    """The read after them is four times as large; the one after that, and any after a wait, as usual."""
     scratch = Scratch()
     decoder = Decoder(scratch, LIMIT)
     offered = []
@@ -341,7 +341,7 @@ def test_where_large_frames_arrive_whole_more_is_read_at_a_time() -> None:
     decoder.keep()
     offered.append(len(decoder.get_buffer()))
 
-    assert [262144, 262144, 524288, 524288, 262144, 262144] == offered
+    assert [262144, 262144, 1048576, 1048576, 262144, 262144] == offered
 
 
 def test_bad_text_in_a_large_frame_that_is_all_there() -> None:
@@ -379,7 +379,7 @@ def test_a_large_frame_is_received_in_place() -> None:
 def test_a_large_frame_is_its_message() -> None:
     """It is received into the memory of the message itself: there is no copy of it at any time."""
     size = 1 << 20
-    scratch = Scratch(65536)
+    scratch = Scratch(32768)
     assert 131072 == len(scratch.wide), "which exists from now on"
     decoder = Decoder(scratch, LIMIT)
     tracemalloc.start()
@@ -417,7 +417,7 @@ def test_an_abandoned_frame_takes_its_memory_along() -> None:
 def test_an_announced_frame_allocates_no_more_than_the_limit() -> None:
     """A frame within the limit costs its own size at most; one over it costs nothing, before it arrives."""
     limit = 1 << 20
-    scratch = Scratch(65536)
+    scratch = Scratch(32768)
     assert 131072 == len(scratch.wide), "which exists from now on"
     peaks = []
     tracemalloc.start()

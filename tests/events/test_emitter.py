@@ -17,6 +17,7 @@ from trio_ohws.events.model import EVENT_NAMES, Listener, Message
 from trio_ohws.events.queue import BoundedQueue
 
 FAST = "one sync callback, or the inbox alone"
+POURED = "one sync callback, of large messages"
 SLOW = "with a dataEnd callback, which takes the general path"
 
 
@@ -130,7 +131,32 @@ async def test_every_kind_of_async_callback_is_awaited(kind: int) -> None:
     assert ["a", "b"] == listeners.told
 
 
-@pytest.mark.parametrize("path", [FAST, SLOW])
+def test_messages_are_poured_into_one_callback_only() -> None:
+    """Each is made when the one before was told; where they would have to wait none is."""
+    emitter, _ = begun()
+    told: list[Message] = []
+
+    def listener(err: None, value: Message) -> None:
+        told.append(value)
+        if value == "c":
+            emitter.off("message", listener)
+
+    def letters() -> Iterator[Message]:
+        for letter in "abcd":
+            assert told == list("abcd"[: len(told)]), "one at a time"
+            yield letter
+
+    messages = letters()
+    assert 0 == emitter.pour(messages), "nobody listens"
+    emitter.on("message", listener)
+    assert 3 == emitter.pour(messages)
+    assert 0 == emitter.pour(messages), "nobody listens any more"
+
+    assert ["a", "b", "c"] == told
+    assert ["d"] == [*messages]
+
+
+@pytest.mark.parametrize("path", [FAST, SLOW, POURED])
 def test_a_coroutine_from_a_sync_callback_is_refused_and_closed(path: str) -> None:
     """The error names the callback and says what to write; the coroutine will not warn later."""
     emitter, _ = begun()
@@ -147,7 +173,10 @@ def test_a_coroutine_from_a_sync_callback_is_refused_and_closed(path: str) -> No
     if path == SLOW:
         emitter.on("dataEnd", ignore)
     with pytest.raises(TypeError, match=r"listener.* returned a coroutine.*'async def'.*send_nowait"):
-        emitter.deliver(["a", "b"])
+        if path == POURED:
+            emitter.pour(iter(["a", "b"]))
+        else:
+            emitter.deliver(["a", "b"])
 
     assert [inspect.CORO_CLOSED] == [inspect.getcoroutinestate(one) for one in coroutines]
     coroutines.clear()

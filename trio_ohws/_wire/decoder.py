@@ -8,14 +8,15 @@ piece, inflated if need be, text by an incremental decoder, which is how bad UTF
 is still arriving. So the rest that is carried over is never more than a header or a control frame.
 
 A pass ends early at a control frame: a pong has to leave before the echo of a later message. It ends at a
-large message, which is to leave its memory to the next one. And it pauses where it would keep others
-waiting: 256 KiB can hold a hundred thousand frames, or, compressed, a quarter of a gigabyte, in messages
-that are each allowed.
+large message, which is to leave its memory to the next one; a loop of its own makes those. And it pauses
+where it would keep others waiting: 256 KiB can hold a hundred thousand frames, or, compressed, a quarter of
+a gigabyte, in messages that are each allowed.
 """
 
 import codecs
 import io
 import struct
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from trio_ohws._wire.deflate import PIECE, Deflate
@@ -36,7 +37,7 @@ _WORTH_A_READ: Final = 32768
 # Bytes that are inflated before those behind us get their turn; it takes some 3 ms.
 _ENOUGH: Final = 1 << 20
 
-_LENGTH_64 = struct.Struct(">Q")
+_LARGE = struct.Struct(">BBQ")  # the header of a frame over 64 KiB
 _NOT_UTF8: Final = "text that is not UTF-8"
 _TOO_BIG: Final = "message over the limit when inflated"
 
@@ -57,10 +58,11 @@ class Pause:
 
 
 class Handover:
-    """A large message: hand it on and decode again, so that the next one finds its memory free, and warm.
+    """A large message: hand it on before the next one is made, so that this finds its memory free, and warm.
 
-    Memory for several at a time may be new to the process each time, which costs more than to fill it.
-    Whoever lets others run before decoding again calls `keep` first.
+    Memory for several at a time may be new to the process each time, which costs more than to fill it. The
+    next ones come from `large_frames`, if one likes, and then or else from `decode`. Whoever lets others run
+    in between calls `keep` first.
     """
 
     __slots__ = ()
@@ -190,15 +192,9 @@ class Decoder:
         source, pos = self._source, self._pos
         steps = 0
         try:
-            if self.stop is not None:
-                if isinstance(self.stop, Violation):
-                    return messages
-                if self.stop is _HANDOVER and not self._opcode:
-                    pos = self._large_frame(source, pos, messages)
-                    if messages and pos < len(source):
-                        self._pos = pos  # one more of them, and all else is as it was
-                        return messages
-                self.stop = None
+            if isinstance(self.stop, Violation):
+                return messages
+            self.stop = None
             self._pos = 0
             if self._payload is not None and not self._missing:
                 self._finish(messages)  # the last read was the rest of a large frame
@@ -206,10 +202,12 @@ class Decoder:
                 # Large frames are copied straight out of the area. For small ones a copy of the area as
                 # `bytes` pays: slicing that and decoding the slices is a third faster.
                 if self._large_next(source, pos):
-                    if not self._opcode and (after := self._large_frame(source, pos, messages)) > pos:
-                        pos = after
+                    self._source, self._pos = source, pos
+                    if (message := next(self.large_frames(), None)) is not None:
+                        messages.append(message)
                         if type(source) is memoryview:
                             self._view = self._scratch.wide
+                    pos, self._pos = self._pos, 0
                     if messages and pos < len(source):
                         self._source, self._pos, self.stop = source, pos, _HANDOVER
                         return messages
@@ -248,21 +246,33 @@ class Decoder:
             self._lent.release()  # the frames of the error that ended it may have it
         self._data = self._payload = self._lent = self._text = self._utf8 = self.deflate = None
 
-    def _large_frame(self, chunk: bytes | memoryview, pos: int, messages: list[Message]) -> int:
-        """Cut a whole unfragmented frame over 64 KiB; return where it ended; see `split`."""
-        if pos + 10 > len(chunk):
-            return pos
-        (length,) = _LENGTH_64.unpack_from(chunk, pos + 2)
-        end: int = pos + 10 + length
-        if end > len(chunk) or length < 65536 or length > self._max_message_size:
-            return pos
-        if chunk[pos] == _FINAL_BINARY:
-            messages.append(bytes(chunk[pos + 10 : end]))
-        elif chunk[pos] == _FINAL_TEXT:
-            messages.append(str(chunk[pos + 10 : end], "utf-8"))
-        else:
-            return pos
-        return end
+    def large_frames(self) -> Iterator[Message]:
+        """After a `Handover`, cut out the whole, unfragmented frames over 64 KiB, each when it is asked for.
+
+        It raises nothing, and ends at the first that is anything else, bad UTF-8 for example: what that is,
+        `decode` will say.
+        """
+        if self._opcode:
+            return  # they would be inside another message
+        source, pos, limit = self._source, self._pos, self._max_message_size
+        size = len(source)
+        while (start := pos + 10) <= size:
+            first, second, length = _LARGE.unpack_from(source, pos)
+            end = start + length
+            if end > size or length < 65536 or length > limit or second != 127:
+                return
+            message: Message
+            if first == _FINAL_BINARY:
+                message = bytes(source[start:end])
+            elif first == _FINAL_TEXT:
+                try:
+                    message = str(source[start:end], "utf-8")
+                except UnicodeDecodeError:
+                    return
+            else:
+                return
+            self._pos = pos = end
+            yield message
 
     def _large_next(self, source: bytes | memoryview, pos: int) -> bool:
         return self._missing > 0 or (len(source) > pos + 1 and source[pos + 1] == 127)

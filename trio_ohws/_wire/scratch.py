@@ -27,18 +27,18 @@ class Scratch:
 
     @property
     def wide(self) -> memoryview:
-        """Another area, twice as large, which is made when first asked for.
+        """Another area, four times as large, which is made when first asked for.
 
         It is for connections on which large frames arrive whole: with few of them in a read, the turn of
         the scheduler between two reads costs as much as they do.
         """
         if self._wide is None:
-            self._wide = memoryview(bytearray(2 * len(self.view)))
+            self._wide = memoryview(bytearray(4 * len(self.view)))
         return self._wide
 
     @property
     def arrivals(self) -> memoryview:
-        """An area for what is to be decrypted, as large as `wide`; made when first asked for."""
+        """An area for what is to be decrypted, twice as large as `view`; made when first asked for."""
         if self._arrivals is None:
             self._arrivals = memoryview(bytearray(2 * len(self.view)))
         return self._arrivals

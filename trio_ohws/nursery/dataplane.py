@@ -261,7 +261,10 @@ class DataPlane(trio.abc.Stream):
         """Hand over messages, then write what callbacks sent meanwhile; return where the rest begins."""
         self._outbox.hold()
         try:
-            return self._emitter.deliver(messages, start)
+            done = self._emitter.deliver(messages, start)
+            if isinstance(self._decoder.stop, Handover) and done == len(messages):
+                self.messages += self._emitter.pour(self._decoder.large_frames())
+            return done
         except BaseException as fault:  # noqa: BLE001, ASYNC103  # the user's; raised in the socket's nursery
             self._owner.faulted(fault)
             return len(messages)  # noqa: ASYNC104  # see above
