@@ -45,6 +45,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", type=partial(chosen, names=clients), default=clients, metavar="NAMES")
     parser.add_argument("--rounds", type=int, default=5, help="samples per figure (default 5)")
     parser.add_argument(
+        "--further-rounds",
+        type=int,
+        default=20,
+        help="at most, for those between whom the samples leave a target open (default 20)",
+    )
+    parser.add_argument(
         "--seconds", type=float, default=0.2, help="the least that a sample measures (default 0.2)"
     )
     parser.add_argument(
@@ -67,7 +73,7 @@ def arguments() -> argparse.Namespace:
     if found.rounds < 1:
         parser.error("--rounds must be at least 1")
     if found.quick:
-        found.rounds, found.seconds, found.patience = 2, 0.05, 0
+        found.rounds, found.further_rounds, found.seconds, found.patience = 2, 0, 0.05, 0
     return found
 
 
@@ -98,6 +104,7 @@ def main() -> int:
         [workload for workload in WORKLOADS if workload.name in asked.only],
         asked.peers,
         rounds=asked.rounds,
+        further_rounds=asked.further_rounds,
         seconds=asked.seconds,
         patience_s=asked.patience,
         tell=tell,

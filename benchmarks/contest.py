@@ -13,14 +13,14 @@ from .clients.registry import CLIENTS, LIBRARIES, OURS
 from .figures import Entry, Results, Sample
 from .machine import facts
 from .processes import Failed, Server, Worker, cores
-from .workloads import ALONE, Workload
+from .workloads import ALONE, Task, Workload
 
 ATTEMPTS = 4
 
 
-def entries(workloads: Sequence[Workload], clients: Sequence[str]) -> list[list[Entry]]:
-    """What is to be measured, those of one task together: ours in each way asked for, each peer once."""
-    by_task: dict[object, dict[Entry, None]] = {}
+def entries(workloads: Sequence[Workload], clients: Sequence[str]) -> dict[Task, list[Entry]]:
+    """What is to be measured for each task: ours in each way asked for, each peer once."""
+    by_task: dict[Task, dict[Entry, None]] = {}
     for workload in workloads:
         of_task = by_task.setdefault(workload.task, {})
         tasks = [workload.task]
@@ -32,13 +32,16 @@ def entries(workloads: Sequence[Workload], clients: Sequence[str]) -> list[list[
                     of_task[Entry(task, client, workload.way)] = None
                 elif CLIENTS[client].can(workload.task):
                     of_task[Entry(task, client, "")] = None
-    return [list(of_task) for of_task in by_task.values()]
+    return {task: list(of_task) for task, of_task in by_task.items()}
 
 
 class Contest:
     """Measures workloads with clients.
 
     Args:
+        rounds: How often everybody is measured.
+        further_rounds: How often at most those are measured again between whom the quartiles leave it open
+            whether a target is met.
         seconds: What a sample measures, at least.
         patience_s: The time that may be spent, in all, on taking samples again that fell into a slow moment.
         tell: Is given a line of progress at a time.
@@ -50,12 +53,14 @@ class Contest:
         clients: Sequence[str],
         *,
         rounds: int,
+        further_rounds: int,
         seconds: float,
         patience_s: float,
         tell: Callable[[str], None],
     ) -> None:
         packages = [CLIENTS[client].package for client in clients]
         self.results = Results(workloads, clients, facts(sorted({*packages, *LIBRARIES})), rounds)
+        self._further_rounds = further_rounds
         self._seconds = seconds
         self._patience_s = patience_s
         self._tell = tell
@@ -78,12 +83,14 @@ class Contest:
 
             for client in results.clients:
                 start(client)
-            for of_task in entries(results.workloads, [*workers]):
+            for task, of_task in entries(results.workloads, [*workers]).items():
                 remaining = dict.fromkeys(of_task)
-                for number in range(1, results.rounds + 1):
-                    for entry in tuple(remaining):
+                for number in range(1, results.rounds + self._further_rounds + 1):
+                    further = number > results.rounds
+                    contenders = results.contenders(task) if further else {*results.clients}
+                    for entry in [entry for entry in remaining if entry.client in contenders]:
                         name = self._name(entry)
-                        self._tell(f"round {number} of {results.rounds}: {name}")
+                        self._tell(f"round {number}: {name}")
                         try:
                             if entry.task.kind == "idle":
                                 start(entry.client)  # memory is measured in a fresh process

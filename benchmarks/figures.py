@@ -124,13 +124,44 @@ class Row:
 
         By the workload's own metric or by another; None if either side was not measured.
         """
+        ours, theirs = self._sides(against, metric)
+        if ours is None or theirs is None:
+            return None
+        return ours.median / theirs.median if self.workload.cost else theirs.median / ours.median
+
+    def _sides(self, against: str, metric: Metric | None = None) -> tuple[Spread | None, Spread | None]:
+        """Ours and the other one's, as far as they were measured."""
         metric = metric or self.workload.metric
         name = self._best_by(metric) if against == BEST else against
         other = self.alone if against == ALONE else self.peers.get(name or "")
-        if self.ours is None or other is None:
-            return None
-        ours, theirs = (figure.spread(metric).median for figure in (self.ours, other))
-        return ours / theirs if self.workload.cost else theirs / ours
+        ours, theirs = (None if figure is None else figure.spread(metric) for figure in (self.ours, other))
+        return ours, theirs
+
+    @property
+    def contenders(self) -> set[str]:
+        """Whose further samples may change a verdict: none if the quartiles say what the medians say."""
+        found = set()
+        for target in self.workload.targets:
+            if self._open(target):
+                found |= {OURS, *self._rivals(target)}
+        return found
+
+    def _open(self, target: Target) -> bool:
+        """Whether the target is met at one end of the quartiles and missed at the other."""
+        ours, theirs = self._sides(target.against)
+        if ours is None or theirs is None:
+            return False
+        if self.workload.cost:
+            return ours.q1 / theirs.q3 <= target.bound < ours.q3 / theirs.q1
+        return theirs.q1 / ours.q3 < target.bound <= theirs.q3 / ours.q1
+
+    def _rivals(self, target: Target) -> set[str]:
+        """The peers that it is about: for BEST, those that may be the best one."""
+        if target.against != BEST:
+            return {target.against} - {ALONE}
+        metric = self.workload.metric
+        enough = min(figure.spread(metric).q3 for figure in self.peers.values())
+        return {name for name, figure in self.peers.items() if figure.spread(metric).q1 <= enough}
 
     def _best_by(self, metric: Metric) -> str | None:
         return min(self.peers, key=lambda name: self.peers[name].spread(metric).median, default=None)
@@ -189,6 +220,11 @@ class Results:
         if workload.task.connections > 1:
             alone = self.figure(Entry(workload.task.alone, OURS, workload.way))
         return Row(workload, ours, peers, alone)
+
+    def contenders(self, task: Task) -> set[str]:
+        """The clients that are to be measured further, because a row of this task is open; see `Row`."""
+        rows = (self.row(workload) for workload in self.workloads if workload.task == task)
+        return {name for row in rows for name in row.contenders}
 
     def rows(self) -> list[Row]:
         return [self.row(workload) for workload in self.workloads]
