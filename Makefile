@@ -13,8 +13,9 @@ PARALLEL ?= -n auto --dist loadgroup
 FUZZ ?= frames answer proxy address goodbye
 FUZZ_SECONDS ?= 60
 WHEEL_TESTS ?= tests/_wire tests/fuzz tests/events tests/test_delivery.py tests/test_events_table.py
-# They go through the same lines thousands of times, which `make test` does without a tracer.
-UNTRACED := --ignore tests/test_cancellation.py --ignore tests/test_faults.py
+# They go through the same lines thousands of times, or through none in a process that is traced; `make test` runs them.
+UNTRACED := $(addprefix --ignore tests/,autobahn security/test_flood.py test_build.py test_cancellation.py \
+	test_fairness.py test_faults.py test_floors.py test_hot_loops.py test_soak.py)
 SOURCES := $(wildcard trio_ohws tests benchmarks)
 
 # The wheel is compiled, or not made: TRIO_OHWS_COMPILE=0 is for where there is no compiler.
