@@ -1,8 +1,8 @@
-"""What `pip install .` does besides copying: compile the flat loop, where that can be done.
+"""What `pip install .` does besides copying: compile the flat loops, where that can be done.
 
 mypyc makes a C extension of a Python module, which stands beside it in the wheel and is imported instead.
-Where there is no compiler the wheel is one for any machine, and the loop is interpreted. TRIO_OHWS_COMPILE=0
-asks for that, and TRIO_OHWS_COMPILE=1 for an error in its place.
+Where there is no compiler the wheel is one for any machine, and the loops are interpreted.
+TRIO_OHWS_COMPILE=0 asks for that, and TRIO_OHWS_COMPILE=1 for an error in its place.
 """
 
 import os

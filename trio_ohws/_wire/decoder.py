@@ -15,21 +15,18 @@ a gigabyte, in messages that are each allowed.
 
 import codecs
 import io
-import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from trio_ohws._wire.deflate import PIECE, Deflate
 from trio_ohws._wire.frames import BINARY, CLOSE, FIN, PONG, RSV1, TEXT, Violation
 from trio_ohws._wire.scratch import Scratch
-from trio_ohws._wire.splitter import MANY, split
+from trio_ohws._wire.splitter import MANY, large_frames, split
 
 __all__ = ["MAX_FRAGMENTS", "Control", "Decoder", "Handover", "Message", "Pause"]
 
 Message = str | bytes
 
-_FINAL_TEXT: Final = FIN | TEXT
-_FINAL_BINARY: Final = FIN | BINARY
 # Fragments cost no memory here, however many there are; this bounds the time that one message may take.
 MAX_FRAGMENTS: Final = 1 << 20
 # Read straight into a large frame's own buffer while at least this much of it is missing.
@@ -37,7 +34,6 @@ _WORTH_A_READ: Final = 32768
 # Bytes that are inflated before those behind us get their turn; it takes some 3 ms.
 _ENOUGH: Final = 1 << 20
 
-_LARGE = struct.Struct(">BBQ")  # the header of a frame over 64 KiB
 _NOT_UTF8: Final = "text that is not UTF-8"
 _TOO_BIG: Final = "message over the limit when inflated"
 
@@ -93,7 +89,6 @@ class Decoder:
         "_missing",
         "_opcode",
         "_payload",
-        "_pos",
         "_scratch",
         "_size",
         "_source",
@@ -102,6 +97,7 @@ class Decoder:
         "_utf8",
         "_view",
         "deflate",
+        "position",
         "stop",
     )
 
@@ -113,7 +109,7 @@ class Decoder:
         self.stop: Control | Pause | Handover | Violation | None = None
         self._view = scratch.view  # where to receive
         self._source: bytes | memoryview = b""  # bytes that are not decoded yet ...
-        self._pos = 0  # ... from here on; not 0 only after a stop
+        self.position: int = 0  # ... from here on; not 0 only after a stop
         self._tail = b""  # the beginning of a header or control frame, kept from the last pass
         # The message in progress, if _opcode is not 0 ...
         self._opcode = 0
@@ -137,7 +133,7 @@ class Decoder:
     @property
     def idle(self) -> bool:
         """Whether nothing of a frame or message is kept: the connection is between two messages."""
-        return not (self._opcode or self._tail or len(self._source) > self._pos)
+        return not (self._opcode or self._tail or len(self._source) > self.position)
 
     def get_buffer(self) -> memoryview:
         """Return the memory for the next bytes. Ask again after anything else may have run."""
@@ -176,8 +172,8 @@ class Decoder:
 
     def take(self) -> bytes:
         """Take out what is not decoded yet."""
-        data = bytes(self._source[self._pos :])
-        self._source, self._pos = b"", 0
+        data = bytes(self._source[self.position :])
+        self._source, self.position = b"", 0
         return data
 
     def keep(self) -> None:
@@ -189,27 +185,27 @@ class Decoder:
     def decode(self) -> list[Message]:
         """Return the messages that are complete, up to what `stop` says: a control frame, for example."""
         messages: list[Message] = []
-        source, pos = self._source, self._pos
+        source, pos = self._source, self.position
         steps = 0
         try:
             if isinstance(self.stop, Violation):
                 return messages
             self.stop = None
-            self._pos = 0
+            self.position = 0
             if self._payload is not None and not self._missing:
                 self._finish(messages)  # the last read was the rest of a large frame
             while True:
                 # Large frames are copied straight out of the area. For small ones a copy of the area as
                 # `bytes` pays: slicing that and decoding the slices is a third faster.
                 if self._large_next(source, pos):
-                    self._source, self._pos = source, pos
+                    self._source, self.position = source, pos
                     if (message := next(self.large_frames(), None)) is not None:
                         messages.append(message)
                         if type(source) is memoryview:
                             self._view = self._scratch.wide
-                    pos, self._pos = self._pos, 0
+                    pos, self.position = self.position, 0
                     if messages and pos < len(source):
-                        self._source, self._pos, self.stop = source, pos, _HANDOVER
+                        self._source, self.position, self.stop = source, pos, _HANDOVER
                         return messages
                 elif type(source) is memoryview:
                     source, pos = bytes(source[pos:] if pos else source), 0
@@ -235,12 +231,12 @@ class Decoder:
         # What is behind a control frame stays where it is: copied each time, a flood of pongs is quadratic.
         if type(source) is memoryview:
             source, pos = bytes(source[pos:]), 0
-        self._source, self._pos = source, pos
+        self._source, self.position = source, pos
         return messages
 
     def abandon(self) -> None:
         """Forget what is not decoded, or no whole message yet: the connection has ended."""
-        self._source, self._tail, self._pos = b"", b"", 0
+        self._source, self._tail, self.position = b"", b"", 0
         self._blocks.clear()
         if self._lent is not None:
             self._lent.release()  # the frames of the error that ended it may have it
@@ -253,26 +249,8 @@ class Decoder:
         `decode` will say.
         """
         if self._opcode:
-            return  # they would be inside another message
-        source, pos, limit = self._source, self._pos, self._max_message_size
-        size = len(source)
-        while (start := pos + 10) <= size:
-            first, second, length = _LARGE.unpack_from(source, pos)
-            end = start + length
-            if end > size or length < 65536 or length > limit or second != 127:
-                return
-            message: Message
-            if first == _FINAL_BINARY:
-                message = bytes(source[start:end])
-            elif first == _FINAL_TEXT:
-                try:
-                    message = str(source[start:end], "utf-8")
-                except UnicodeDecodeError:
-                    return
-            else:
-                return
-            self._pos = pos = end
-            yield message
+            return iter(())  # they would be inside another message
+        return large_frames(self._source, self._max_message_size, self)
 
     def _large_next(self, source: bytes | memoryview, pos: int) -> bool:
         return self._missing > 0 or (len(source) > pos + 1 and source[pos + 1] == 127)

@@ -1,12 +1,14 @@
-"""The flat loop: whole small frames out of a chunk of bytes, the common case.
+"""The flat loops: whole frames out of a chunk of bytes, small ones and large ones, the common case.
 
-Compiled by mypyc, where the wheel was built so, it takes a quarter of the time. It is the same file, and the
-same loop is fast without that, too: no object and no call per frame but the message itself.
+Compiled by mypyc, where the wheel was built so, that for small ones takes a quarter of the time. It is the
+same file, and both are fast without that, too: no object and no call per frame but the message itself.
 """
 
-from typing import Final
+import struct
+from collections.abc import Iterator
+from typing import Final, Protocol
 
-__all__ = ["MANY", "split"]
+__all__ = ["MANY", "large_frames", "split"]
 
 # Numbers, and not FIN | TEXT of the module beside this one: only those are constants to mypyc.
 _FINAL_TEXT: Final = 0x81
@@ -18,6 +20,15 @@ MANY: Final = 1024
 # Counting them costs a twentieth of the loop; so they are counted only after each of these stretches, which
 # hold 16 384 at the very most.
 _STRETCH: Final = 32768
+
+
+_LARGE: Final = struct.Struct(">BBQ")  # the header of a frame over 64 KiB
+
+
+class Place(Protocol):
+    """Where in a chunk its reader is."""
+
+    position: int
 
 
 def split(chunk: bytes, pos: int, limit: int, messages: list[str | bytes]) -> int:
@@ -62,3 +73,34 @@ def split(chunk: bytes, pos: int, limit: int, messages: list[str | bytes]) -> in
                 return pos
             pos = end
     return pos
+
+
+def large_frames(chunk: bytes | memoryview, limit: int, place: Place) -> Iterator[str | bytes]:
+    """Cut whole unfragmented frames over 64 KiB out of `chunk`, each when it is asked for.
+
+    It ends at the first that is anything else, bad UTF-8 for example, and raises nothing.
+
+    Args:
+        chunk: what has arrived.
+        limit: bytes of payload that a message may have.
+        place: is moved over each frame that was cut.
+    """
+    size = len(chunk)
+    pos = place.position
+    while (start := pos + 10) <= size:
+        first, second, length = _LARGE.unpack_from(chunk, pos)
+        end: int = start + length
+        if end > size or length < 65536 or length > limit or second != 127:
+            return
+        message: str | bytes
+        if first == _FINAL_BINARY:
+            message = bytes(chunk[start:end])
+        elif first == _FINAL_TEXT:
+            try:
+                message = str(chunk[start:end], "utf-8")
+            except UnicodeDecodeError:
+                return
+        else:
+            return
+        place.position = pos = end
+        yield message
