@@ -3,6 +3,7 @@
 import functools
 import gc
 import inspect
+import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ import trio
 import trio.testing
 from hypothesis import given, strategies as st
 
+from trio_ohws._wire.decoder import Decoder
+from trio_ohws._wire.scratch import Scratch
 from trio_ohws.errors import BusinessError
 from trio_ohws.events.emitter import ASYNC_ITEMS, Emitter
 from trio_ohws.events.model import EVENT_NAMES, Listener, Message
@@ -154,6 +157,26 @@ def test_messages_are_poured_into_one_callback_only() -> None:
 
     assert ["a", "b", "c"] == told
     assert ["d"] == [*messages]
+
+
+def test_a_poured_message_leaves_its_memory_to_the_next() -> None:
+    """Only one is alive at a time, the one that the callback has."""
+    size = 1 << 20
+    decoder = Decoder(Scratch(), size)
+    decoder.feed((b"\x82\x7f" + size.to_bytes(8, "big") + bytes(size)) * 4)
+    told: list[int] = []
+    emitter, _ = begun()
+    emitter.on("message", lambda err, value: told.append(len(value)))
+    emitter.deliver(decoder.decode())
+    tracemalloc.start()
+    try:
+        assert 3 == emitter.pour(decoder.large_frames())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert [size] * 4 == told
+    assert peak < size + 10_000
 
 
 @pytest.mark.parametrize("path", [FAST, SLOW, POURED])

@@ -104,3 +104,4 @@ def large_frames(chunk: bytes | memoryview, limit: int, place: Place) -> Iterato
             return
         place.position = pos = end
         yield message
+        del message  # its memory is the next one's

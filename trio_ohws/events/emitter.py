@@ -314,7 +314,9 @@ class Emitter:
         if (only := self._only) is not None:
             for value in messages:
                 count += 1
-                if (result := only(None, value)) is not None:
+                result = only(None, value)
+                del value  # its memory is the next one's
+                if result is not None:
                     _refuse_coroutine(result, only)
                 if self._only is not only:
                     break
