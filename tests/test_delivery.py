@@ -638,6 +638,28 @@ async def test_rule_3_sync_callbacks_run_in_the_reader(
     assert 1 == len(set(steps))
 
 
+async def test_rule_3_each_large_message_is_counted_when_it_is_told(
+    server: Server, autojump_clock: MockClock
+) -> None:
+    """So the statistics are right inside its callback, the one in which it raises included."""
+    counts: list[int] = []
+
+    with pytest.raises(Oops):
+        async with server.socket() as ws:
+
+            def count(err: None, value: Message) -> None:
+                counts.append(ws.statistics().messages_received)
+                if value[0] == "c":
+                    raise Oops
+
+            ws.on("message", count)
+            await server.send("a" * 65536, "b" * 65536, "c" * 65536)
+            await trio.sleep_forever()
+
+    assert [1, 2, 3] == counts
+    assert 3 == ws.statistics().messages_received
+
+
 # Rule 4: async callbacks
 
 

@@ -12,6 +12,7 @@ import trio
 import trio.testing
 from hypothesis import given, strategies as st
 
+from tests.scripted_peer import BINARY, frame
 from trio_ohws._wire.decoder import Decoder
 from trio_ohws._wire.scratch import Scratch
 from trio_ohws.errors import BusinessError
@@ -145,15 +146,16 @@ def test_messages_are_poured_into_one_callback_only() -> None:
             emitter.off("message", listener)
 
     def letters() -> Iterator[Message]:
-        for letter in "abcd":
-            assert told == list("abcd"[: len(told)]), "one at a time"
+        for number, letter in enumerate("abcd"):
+            assert number == len(told), "one at a time"
             yield letter
 
     messages = letters()
-    assert 0 == emitter.pour(messages), "nobody listens"
+    emitter.pour(messages)  # nobody listens
+    assert [] == told
     emitter.on("message", listener)
-    assert 3 == emitter.pour(messages)
-    assert 0 == emitter.pour(messages), "nobody listens any more"
+    emitter.pour(messages)
+    emitter.pour(messages)  # nobody listens any more
 
     assert ["a", "b", "c"] == told
     assert ["d"] == [*messages]
@@ -163,14 +165,14 @@ def test_a_poured_message_leaves_its_memory_to_the_next() -> None:
     """Only one is alive at a time, the one that the callback has."""
     size = 1 << 20
     decoder = Decoder(Scratch(), size)
-    decoder.feed((b"\x82\x7f" + size.to_bytes(8, "big") + bytes(size)) * 4)
+    decoder.feed(frame(BINARY, bytes(size)) * 4)
     told: list[int] = []
     emitter, _ = begun()
     emitter.on("message", lambda err, value: told.append(len(value)))
     emitter.deliver(decoder.decode())
     tracemalloc.start()
     try:
-        assert 3 == emitter.pour(decoder.large_frames())
+        emitter.pour(decoder.large_frames())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -304,23 +304,19 @@ class Emitter:
                 return index + 1
         return len(messages)
 
-    def pour(self, messages: Iterator[Message]) -> int:
+    def pour(self, messages: Iterator[Message]) -> None:
         """Hand over what follows, each message as soon as it is made, if there is one callback and no more.
 
-        Returns:
-            How many: none without that callback, and not all if it is taken off meanwhile.
+        Without that callback none is asked for, and no more once it is taken off.
         """
-        count = 0
         if (only := self._only) is not None:
             for value in messages:
-                count += 1
                 result = only(None, value)
                 del value  # its memory is the next one's
                 if result is not None:
                     _refuse_coroutine(result, only)
                 if self._only is not only:
                     break
-        return count
 
     async def settle(self) -> None:
         """Wait until `deliver` can go on.

@@ -8,7 +8,7 @@ nothing for it we read, decode and deliver. What it writes goes through the same
 No exception crosses its reader but Cancelled: refusals, faults and ends are told to the owner instead.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import trio
@@ -263,13 +263,20 @@ class DataPlane(trio.abc.Stream):
         try:
             done = self._emitter.deliver(messages, start)
             if isinstance(self._decoder.stop, Handover) and done == len(messages):
-                self.messages += self._emitter.pour(self._decoder.large_frames())
+                self._emitter.pour(self._large_messages())
             return done
         except BaseException as fault:  # noqa: BLE001, ASYNC103  # the user's; raised in the socket's nursery
             self._owner.faulted(fault)
             return len(messages)  # noqa: ASYNC104  # see above
         finally:
             self._outbox.release()
+
+    def _large_messages(self) -> Iterator[Message]:
+        """Make those that come next, each when it is asked for, and count it."""
+        for message in self._decoder.large_frames():
+            self.messages += 1
+            yield message
+            del message  # its memory is the next one's
 
     async def _park(self) -> None:
         """Wait for a consumer. This is our own slowness, so the keepalive must not count it."""
