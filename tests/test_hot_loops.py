@@ -11,8 +11,8 @@ import pytest
 import trio
 
 from tests.opcodes import Counter, counting
+from tests.scripted_peer import BINARY, TEXT, frame
 from trio_ohws._wire.decoder import Decoder, Message
-from trio_ohws._wire.frames import BINARY, TEXT
 from trio_ohws._wire.scratch import Scratch
 from trio_ohws.events.emitter import Emitter
 from trio_ohws.events.queue import BoundedQueue
@@ -61,17 +61,10 @@ class Sink:
         """Be gone."""
 
 
-def server_frame(opcode: int, payload: bytes) -> bytes:
-    """Build what a server sends."""
-    size = len(payload)
-    head = bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2, "big")
-    return bytes([0x80 | opcode]) + head + payload
-
-
 def loaded(opcode: int, payload: bytes) -> Decoder:
     """Return a decoder that has `COUNT` messages to decode."""
     decoder = Decoder(Scratch(), MEGABYTE)
-    decoder.feed(server_frame(opcode, payload) * COUNT)
+    decoder.feed(frame(opcode, payload) * COUNT)
     return decoder
 
 
@@ -133,9 +126,7 @@ def tell_a_callback_large() -> Counter:
     emitter = Emitter(None, int)
     emitter.on("message", on_message)
     emitter.begin(inbox())
-    head = bytes([0x80 | BINARY, 127]) + (65536).to_bytes(8, "big")
-    decoder = Decoder(Scratch(), MEGABYTE)
-    decoder.feed((head + bytes(65536)) * COUNT)
+    decoder = loaded(BINARY, bytes(65536))
     with counting() as counter:
         emitter.deliver(decoder.decode())
         emitter.pour(decoder.large_frames())

@@ -21,7 +21,6 @@ MANY: Final = 1024
 # hold 16 384 at the very most.
 _STRETCH: Final = 32768
 
-
 _LARGE: Final = struct.Struct(">BBQ")  # the header of a frame over 64 KiB
 
 
