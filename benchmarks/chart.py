@@ -190,7 +190,7 @@ def _footing(results: Results) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in packages.items())
     return (
         f"{machine['implementation']} {machine['python']}, {machine['system']} {machine['machine']}, "
-        f"{machine['cores']} cores, {results.rounds} rounds; {versions}"
+        f"{machine['cores']} cores, {results.rounds} rounds or more; {versions}"
     )
 
 

@@ -88,6 +88,8 @@ class Contest:
                 for number in range(1, results.rounds + self._further_rounds + 1):
                     further = number > results.rounds
                     contenders = results.contenders(task) if further else {*results.clients}
+                    if not contenders:
+                        break
                     for entry in [entry for entry in remaining if entry.client in contenders]:
                         name = self._name(entry)
                         self._tell(f"round {number}: {name}")
