@@ -501,6 +501,121 @@ async def test_eof_in_a_large_frame_is_told_after_what_came_before_it() -> None:
     await transport.abort()
 
 
+class Frame(LargeFrame):
+    """A sink in the middle of a large frame, whose memory ends where the frame does."""
+
+    def __init__(self, missing: int) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
+    def get_buffer(self) -> memoryview:
+        """See `Sink`."""
+        return super().get_buffer()[: self.missing] if self.missing else memoryview(bytearray(1000))
+
+    def buffer_updated(self, count: int) -> bool:
+        """See `Sink`."""
+        self.missing -= count
+        return super().buffer_updated(count)
+
+
+async def in_a_frame(
+    monkeypatch: pytest.MonkeyPatch, *, patience: float = 60
+) -> tuple[Transport, trio.SocketStream, Frame]:
+    """Return a transport of which a large frame's beginning was read, the other end, and the sink."""
+    monkeypatch.setattr("trio_ohws.nursery.transport._PATIENCE", patience)
+    transport, theirs = await arrived(bytes(1000))
+    sink = Frame(301_000)
+    assert bytes(1000) == await sink.receive(transport)
+    return transport, theirs, sink
+
+
+async def test_the_rest_of_a_large_frame_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader is woken once, and not for each segment; after the frame again for each byte."""
+    transport, theirs, sink = await in_a_frame(monkeypatch)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sink.receive_exactly, transport, 300_000)
+        for _ in range(30):
+            await trio.testing.wait_all_tasks_blocked()
+            assert 300_000 == sink.missing
+            await theirs.send_all(bytes(10_000))
+
+    assert not sink.missing
+    await theirs.send_all(b"!")
+    assert b"!" == await Receiver().receive(transport)
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def test_a_large_frame_that_comes_slowly_is_taken_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing stays in the kernel for long: what has arrived is a sign of life."""
+    transport, theirs, sink = await in_a_frame(monkeypatch, patience=0.01)
+    for _ in range(2):
+        await theirs.send_all(bytes(1000))
+        assert bytes(1000) == await sink.receive(transport)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sink.receive, transport)
+        await trio.sleep(0.03)  # longer than its patience, with nothing there at all
+        await theirs.send_all(b"!")
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def test_a_wait_for_the_rest_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next read goes on with it."""
+    transport, theirs, sink = await in_a_frame(monkeypatch)
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sink.receive, transport)
+            await trio.testing.wait_all_tasks_blocked()
+            scope.cancel()
+
+    assert scope.cancelled_caught
+    await theirs.send_all(bytes(300_000))
+    assert bytes(300_000) == await sink.receive_exactly(transport, 300_000)
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def test_the_end_wakes_who_waits_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """EOF is told at once, after what came before it."""
+    transport, theirs, sink = await in_a_frame(monkeypatch)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sink.receive_exactly, transport, 5)
+        await trio.testing.wait_all_tasks_blocked()
+        await theirs.send_all(b"bytes")
+        await theirs.aclose()
+
+    assert b"" == await sink.receive(transport)
+    await transport.abort()
+
+
+async def test_a_reset_wakes_who_waits_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is raised at once."""
+    transport, theirs, sink = await in_a_frame(monkeypatch)
+    async with trio.open_nursery() as nursery:
+
+        async def read() -> None:
+            with pytest.raises(ConnectionResetError):
+                await sink.receive(transport)
+
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        reset(theirs)
+    await transport.abort()
+
+
+@pytest.mark.parametrize("option", [None, 0x7FFF], ids=["unknown", "refused"])
+async def test_a_system_that_wakes_for_each_byte(monkeypatch: pytest.MonkeyPatch, option: int | None) -> None:
+    """Where the reader cannot say for how much it waits, it is woken by each segment, as anywhere else."""
+    monkeypatch.setattr("trio_ohws.nursery.transport._LOW_WATER", option)
+    transport, theirs, sink = await in_a_frame(monkeypatch)
+    await theirs.send_all(b"!")
+    assert b"!" == await sink.receive(transport)
+    await transport.abort()
+    await theirs.aclose()
+
+
 async def test_a_reset_is_an_os_error() -> None:
     """A connection that the peer resets fails to read and to write with an OSError."""
     ours, theirs = await open_tcp_pair()

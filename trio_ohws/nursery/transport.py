@@ -26,6 +26,11 @@ _LARGE: Final = 65536
 _ENOUGH: Final = 1 << 20  # bytes of a large frame that are read in one turn, which takes some 0.2 ms
 _MOST_UNSENT: Final = (1 << 31) - 1  # what fits the option
 
+# How many bytes have to be there before a waiting reader is woken: in the middle of a large frame that is
+# all of it. A reader that goes there for each segment finds its code gone from the caches each time.
+_LOW_WATER: Final[int | None] = getattr(socket, "SO_RCVLOWAT", None)
+_PATIENCE: Final = 0.1  # seconds for which they may stay there, where the keepalive does not see them
+
 # What a dead link raises, whichever transport it is below.
 LINK_ERRORS: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -37,7 +42,10 @@ class Sink(Protocol):
         """Return memory to receive into, which is good until anything else runs."""
 
     def buffer_updated(self, count: int) -> bool:
-        """Take in the `count` bytes that are there now; return whether more may follow at once."""
+        """Take in the `count` bytes that are there now; return whether they belong to a large frame.
+
+        Then more may follow at once, and the end of that memory was the end of the frame.
+        """
 
     def feed(self, data: bytes | bytearray) -> None:
         """Take in bytes that were received elsewhere."""
@@ -75,12 +83,14 @@ class SocketTransport:
         sock: non-blocking; owned from now on.
     """
 
-    __slots__ = ("_fd", "_sock", "_trouble", "_try_first")
+    __slots__ = ("_fd", "_low_water", "_missing", "_sock", "_trouble", "_try_first")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._fd = sock.fileno()  # what Trio would ask for at each wait
         self._try_first = False  # nobody has asked yet, so there is no answer
+        self._missing = 0  # bytes of the large frame that the last read left unfinished
+        self._low_water = 1
         self._trouble: OSError | None = None  # to be told after what came before it
 
     def write_now(self, *parts: bytes | memoryview) -> int:
@@ -126,21 +136,27 @@ class SocketTransport:
     async def receive_into(self, sink: Sink) -> int:
         if self._trouble is not None:
             raise self._trouble
-        # After a read that left room, there is nothing to read: a system call saved. After one that did
-        # not, there is: then it is the scheduler that must have its turn, lest a flood starve the rest.
-        if self._try_first:
-            await trio.lowlevel.checkpoint()
+        if self._missing >= _LARGE:
+            await self._wait_for_rest()
         else:
-            await trio.lowlevel.wait_readable(self._fd)
+            self._wake_at(1)
+            # After a read that left room, there is nothing to read: a system call saved. After one that did
+            # not, there is: then it is the scheduler that must have its turn, lest a flood starve the rest.
+            if self._try_first:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._fd)
         total = 0
         while True:
             buffer = sink.get_buffer()
+            size = len(buffer)
             try:
                 count = self._sock.recv_into(buffer)
             except BlockingIOError:
                 self._try_first = False
                 if total:
                     return total
+                self._wake_at(1)
                 await trio.lowlevel.wait_readable(self._fd)
                 continue
             except OSError as trouble:
@@ -148,12 +164,30 @@ class SocketTransport:
                     raise
                 self._trouble = trouble
                 return total
-            self._try_first = 2 * count >= len(buffer)
+            self._try_first = 2 * count >= size
+            self._missing = 0
             total += count
+            if not count or not sink.buffer_updated(count):
+                return total
             # In the middle of a large frame there is nothing to hand on, and the sender is likely to have
             # sent more of it meanwhile: a system call that may be in vain costs a tenth of a turn.
-            if not count or not sink.buffer_updated(count) or count < _LARGE or total >= _ENOUGH:
+            self._missing = size - count
+            if count < _LARGE or total >= _ENOUGH:
                 return total
+
+    async def _wait_for_rest(self) -> None:
+        """Wait for the rest of a large frame, or a good deal of it; for something, if that takes long."""
+        self._wake_at(min(self._missing, _ENOUGH))
+        with trio.move_on_after(_PATIENCE) as scope:
+            await trio.lowlevel.wait_readable(self._fd)
+        if scope.cancelled_caught:
+            self._wake_at(1)
+
+    def _wake_at(self, size: int) -> None:
+        if size != self._low_water and _LOW_WATER is not None:
+            self._low_water = size
+            with suppress(OSError):  # no TCP, or Windows; or a dead link, of which the next read says more
+                self._sock.setsockopt(socket.SOL_SOCKET, _LOW_WATER, size)
 
     async def send_eof(self) -> None:
         self._sock.shutdown(socket.SHUT_WR)
