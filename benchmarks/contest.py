@@ -40,8 +40,8 @@ class Contest:
 
     Args:
         rounds: How often everybody is measured.
-        further_rounds: How often at most those are measured again between whom the quartiles leave it open
-            whether a target is met.
+        further_rounds: How often at most those are measured again between whom it is open whether a target
+            is met.
         seconds: What a sample measures, at least.
         patience_s: The time that may be spent, in all, on taking samples again that fell into a slow moment.
         tell: Is given a line of progress at a time.
@@ -96,7 +96,7 @@ class Contest:
                         try:
                             if entry.task.kind == "idle":
                                 start(entry.client)  # memory is measured in a fresh process
-                            results.add(entry, self._steady_sample(workers[entry.client], entry))
+                            results.add(entry, number, self._steady_sample(workers[entry.client], entry))
                         except Failed as failure:
                             self._fail(name, failure)
                             del remaining[entry]

@@ -15,6 +15,9 @@ UNSTEADY_IQR = 0.15
 SATURATED = 0.9
 """From this share of busy time on, the server is what was measured; such a figure is marked `s`."""
 
+LEAD = 7
+"""So many more rounds that meet a target than miss it, or the other way round, are enough of them."""
+
 SLOW_MOMENT = 1.2
 """A sample is slow, and taken again, if the machine's pace was worse than the run's best by this factor."""
 
@@ -39,6 +42,9 @@ class Sample:
     """The part of the time in which the server used its core."""
     pace_ns: float
     """How slow the machine was around it, see `benchmarks.pace`."""
+
+    def value(self, metric: Metric) -> float:
+        return {"wall": self.wall_us, "cpu": self.cpu_us, "memory": self.memory_kib}[metric]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +78,19 @@ class Figure:
     cpu_us: Spread
     memory_kib: Spread
     server_busy: float
+    samples: Mapping[int, Sample]
+    """By round."""
 
     @classmethod
-    def of(cls, samples: Sequence[Sample]) -> Figure:
+    def of(cls, by_round: Mapping[int, Sample]) -> Figure:
         """The figure of one or more samples."""
+        samples = by_round.values()
         return cls(
             Spread.of([sample.wall_us for sample in samples]),
             Spread.of([sample.cpu_us for sample in samples]),
             Spread.of([sample.memory_kib for sample in samples]),
             statistics.median([sample.server_busy for sample in samples]),
+            by_round,
         )
 
     def spread(self, metric: Metric) -> Spread:
@@ -124,22 +134,25 @@ class Row:
 
         By the workload's own metric or by another; None if either side was not measured.
         """
-        ours, theirs = self._sides(against, metric)
-        if ours is None or theirs is None:
-            return None
-        return ours.median / theirs.median if self.workload.cost else theirs.median / ours.median
+        ratios = self._ratios(against, metric)
+        return statistics.median(ratios) if ratios else None
 
-    def _sides(self, against: str, metric: Metric | None = None) -> tuple[Spread | None, Spread | None]:
-        """Ours and the other one's, as far as they were measured."""
+    def _ratios(self, against: str, metric: Metric | None = None) -> list[float]:
+        """That of each round: what slows the machine down for seconds meets both sides of it."""
         metric = metric or self.workload.metric
         name = self._best_by(metric) if against == BEST else against
         other = self.alone if against == ALONE else self.peers.get(name or "")
-        ours, theirs = (None if figure is None else figure.spread(metric) for figure in (self.ours, other))
-        return ours, theirs
+        if self.ours is None or other is None:
+            return []
+        found = []
+        for number in sorted(self.ours.samples.keys() & other.samples.keys()):
+            ours, theirs = self.ours.samples[number].value(metric), other.samples[number].value(metric)
+            found.append(ours / theirs if self.workload.cost else theirs / ours)
+        return found
 
     @property
     def contenders(self) -> set[str]:
-        """Whose further samples may change a verdict: none if the quartiles say what the medians say."""
+        """Whose further samples may change a verdict: none if enough rounds agree."""
         found = set()
         for target in self.workload.targets:
             if self._open(target):
@@ -147,13 +160,12 @@ class Row:
         return found
 
     def _open(self, target: Target) -> bool:
-        """Whether the target is met at one end of the quartiles and missed at the other."""
-        ours, theirs = self._sides(target.against)
-        if ours is None or theirs is None:
-            return False
-        if self.workload.cost:
-            return ours.q1 / theirs.q3 <= target.bound < ours.q3 / theirs.q1
-        return theirs.q1 / ours.q3 < target.bound <= theirs.q3 / ours.q1
+        """Whether the rounds that meet the target, and those that miss it, are about as many."""
+        rounds = [self._meets(ratio, target) for ratio in self._ratios(target.against)]
+        return bool(rounds) and abs(2 * sum(rounds) - len(rounds)) < LEAD
+
+    def _meets(self, ratio: float, target: Target) -> bool:
+        return ratio <= target.bound if self.workload.cost else ratio >= target.bound
 
     def _rivals(self, target: Target) -> set[str]:
         """The peers that it is about: for BEST, those that may be the best one."""
@@ -172,8 +184,7 @@ class Row:
         for target in self.workload.targets:
             ratio = self.ratio(target.against)
             if ratio is not None:
-                met = ratio <= target.bound if self.workload.cost else ratio >= target.bound
-                found.append(Verdict(target, ratio, met))
+                found.append(Verdict(target, ratio, self._meets(ratio, target)))
         return found
 
 
@@ -185,14 +196,15 @@ class Results:
     clients: Sequence[str]
     machine: Mapping[str, object]
     rounds: int
-    samples: dict[Entry, list[Sample]] = field(default_factory=dict)
+    samples: dict[Entry, dict[int, Sample]] = field(default_factory=dict)
+    """Each entry's, by round."""
     failures: dict[str, str] = field(default_factory=dict)
     """What went wrong, by client, or by client and task."""
     best_pace_ns: float = float("inf")
     """The machine at its fastest."""
 
-    def add(self, entry: Entry, sample: Sample) -> None:
-        self.samples.setdefault(entry, []).append(sample)
+    def add(self, entry: Entry, number: int, sample: Sample) -> None:
+        self.samples.setdefault(entry, {})[number] = sample
 
     def slow(self, sample: Sample) -> bool:
         """Whether the sample fell into a slow moment of the machine."""
@@ -201,7 +213,7 @@ class Results:
     @property
     def slow_share(self) -> float:
         """The part of the samples that did."""
-        samples = [sample for of_entry in self.samples.values() for sample in of_entry]
+        samples = [sample for of_entry in self.samples.values() for sample in of_entry.values()]
         return sum(map(self.slow, samples)) / len(samples) if samples else 0.0
 
     def figure(self, entry: Entry) -> Figure | None:

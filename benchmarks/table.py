@@ -19,8 +19,9 @@ BUSY_MACHINE = 0.1
 """From this part of slow samples on, the report warns."""
 
 RATIO_LEGEND = """\
-Ratios of rates: 2.00 is twice as fast. Those marked `cost` are ratios of costs: 0.50 is half the time. "By
-cpu" is ours / best once more, by the client's processor time: a busy machine disturbs it less.\
+Ratios of rates: 2.00 is twice as fast. Those marked `cost` are ratios of costs: 0.50 is half the time. Each
+is the median of the rounds' ratios, and so not that of the medians above. "By cpu" is ours / best once more,
+by the client's processor time: a busy machine disturbs it less.\
 """
 
 

@@ -10,13 +10,13 @@ TASK = Task("receive", 1000, 32)
 
 
 def results(samples: dict[str, list[float]], *targets: Target, cost: bool = False) -> Results:
-    """A run of one workload, in which these were the microseconds of each client."""
+    """A run of one workload, in which these were the microseconds of each client, round after round."""
     workload = Workload("it", "it", TASK, "callback", targets, cost=cost)
     found = Results([workload], [*samples], {}, rounds=3)
     for client, walls in samples.items():
-        for wall in walls:
+        for number, wall in enumerate(walls, 1):
             way = "callback" if client == OURS else ""
-            found.add(Entry(TASK, client, way), Sample(wall, wall, 0.0, 0.5, 1.0))
+            found.add(Entry(TASK, client, way), number, Sample(wall, wall, 0.0, 0.5, 1.0))
     return found
 
 
@@ -36,19 +36,29 @@ def test_a_cost_is_met_up_to_its_bound() -> None:
     ]
 
 
-@pytest.mark.parametrize("cost", [False, True])
-@pytest.mark.parametrize("ours", [[10, 10, 30], [30, 30, 30]])
-def test_what_the_quartiles_agree_on_is_not_measured_further(ours: list[float], cost: bool) -> None:
-    """However much a figure spreads."""
-    found = results({OURS: ours, "picows": [100, 100, 200]}, Target(1.0), cost=cost)
+def test_a_ratio_is_of_the_same_rounds() -> None:
+    """A moment that is slow for both makes no difference, and a round of one alone is not counted."""
+    (row,) = results({OURS: [10, 60, 30, 100, 100], "picows": [20, 20, 60]}, Target(2.0)).rows()
 
-    assert set() == found.contenders(TASK)
+    assert 2.0 == row.ratio("picows")
+
+
+@pytest.mark.parametrize("cost", [False, True])
+@pytest.mark.parametrize("ours", [10, 30])
+def test_what_enough_rounds_agree_on_is_not_measured_further(ours: float, cost: bool) -> None:
+    """One that says the opposite is outweighed by one more."""
+    odd = 40 - ours
+    enough = results({OURS: [odd, *[ours] * 8], "picows": [20] * 9}, Target(1.0), cost=cost)
+    too_few = results({OURS: [odd, *[ours] * 7], "picows": [20] * 8}, Target(1.0), cost=cost)
+
+    assert set() == enough.contenders(TASK)
+    assert {OURS, "picows"} == too_few.contenders(TASK)
 
 
 @pytest.mark.parametrize("cost", [False, True])
 @pytest.mark.parametrize("ours", [[10, 19, 40], [10, 22, 40]])
-def test_those_are_whom_the_quartiles_do_not_tell_apart(ours: list[float], cost: bool) -> None:
-    """Ours, the best peer, and who may be the best instead; whether the median meets the target or not."""
+def test_those_are_who_may_be_the_best(ours: list[float], cost: bool) -> None:
+    """Ours, the best peer, and those whom the quartiles do not tell from it."""
     peers: dict[str, list[float]] = {
         "picows": [20, 21, 22],
         "aiohttp-uvloop": [20, 22, 24],
