@@ -29,7 +29,7 @@ _MOST_UNSENT: Final = (1 << 31) - 1  # what fits the option
 # How many bytes have to be there before a waiting reader is woken: in the middle of a large frame that is
 # all of it. A reader that goes there for each segment finds its code gone from the caches each time.
 _LOW_WATER: Final[int | None] = getattr(socket, "SO_RCVLOWAT", None)
-_PATIENCE: Final = 0.1  # seconds for which they may stay there, where the keepalive does not see them
+_PATIENCE: Final = 0.02  # seconds for which they may stay there: meanwhile the window for the sender shrinks
 
 # What a dead link raises, whichever transport it is below.
 LINK_ERRORS: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
