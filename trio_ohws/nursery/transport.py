@@ -83,14 +83,13 @@ class SocketTransport:
         sock: non-blocking; owned from now on.
     """
 
-    __slots__ = ("_fd", "_low_water", "_missing", "_sock", "_trouble", "_try_first")
+    __slots__ = ("_fd", "_missing", "_sock", "_trouble", "_try_first")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._fd = sock.fileno()  # what Trio would ask for at each wait
         self._try_first = False  # nobody has asked yet, so there is no answer
         self._missing = 0  # bytes of the large frame that the last read left unfinished
-        self._low_water = 1
         self._trouble: OSError | None = None  # to be told after what came before it
 
     def write_now(self, *parts: bytes | memoryview) -> int:
@@ -138,14 +137,12 @@ class SocketTransport:
             raise self._trouble
         if self._missing >= _LARGE:
             await self._wait_for_rest()
+        # After a read that left room, there is nothing to read: a system call saved. After one that did
+        # not, there is: then it is the scheduler that must have its turn, lest a flood starve the rest.
+        elif self._try_first:
+            await trio.lowlevel.checkpoint()
         else:
-            self._wake_at(1)
-            # After a read that left room, there is nothing to read: a system call saved. After one that did
-            # not, there is: then it is the scheduler that must have its turn, lest a flood starve the rest.
-            if self._try_first:
-                await trio.lowlevel.checkpoint()
-            else:
-                await trio.lowlevel.wait_readable(self._fd)
+            await trio.lowlevel.wait_readable(self._fd)
         total = 0
         while True:
             buffer = sink.get_buffer()
@@ -156,7 +153,6 @@ class SocketTransport:
                 self._try_first = False
                 if total:
                     return total
-                self._wake_at(1)
                 await trio.lowlevel.wait_readable(self._fd)
                 continue
             except OSError as trouble:
@@ -178,14 +174,14 @@ class SocketTransport:
     async def _wait_for_rest(self) -> None:
         """Wait for the rest of a large frame, or a good deal of it; for something, if that takes long."""
         self._wake_at(min(self._missing, _ENOUGH))
-        with trio.move_on_after(_PATIENCE) as scope:
-            await trio.lowlevel.wait_readable(self._fd)
-        if scope.cancelled_caught:
+        try:
+            with trio.move_on_after(_PATIENCE):
+                await trio.lowlevel.wait_readable(self._fd)
+        finally:
             self._wake_at(1)
 
     def _wake_at(self, size: int) -> None:
-        if size != self._low_water and _LOW_WATER is not None:
-            self._low_water = size
+        if _LOW_WATER is not None:
             with suppress(OSError):  # no TCP, or Windows; or a dead link, of which the next read says more
                 self._sock.setsockopt(socket.SOL_SOCKET, _LOW_WATER, size)
 
