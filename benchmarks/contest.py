@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 from .certificates import certificates
-from .clients.registry import CLIENTS, LIBRARIES, OURS
+from .clients.registry import CLIENTS, FLOOR, LIBRARIES, OURS
 from .figures import Entry, Results, Sample
 from .machine import facts
 from .processes import Failed, Server, Worker, cores
@@ -19,7 +20,7 @@ ATTEMPTS = 4
 
 
 def entries(workloads: Sequence[Workload], clients: Sequence[str]) -> dict[Task, list[Entry]]:
-    """What is to be measured for each task: ours in each way asked for, each peer once."""
+    """What is to be measured for each task: ours in each way asked for, each peer once, the floor."""
     by_task: dict[Task, dict[Entry, None]] = {}
     for workload in workloads:
         of_task = by_task.setdefault(workload.task, {})
@@ -30,6 +31,9 @@ def entries(workloads: Sequence[Workload], clients: Sequence[str]) -> dict[Task,
             for client in clients:
                 if client == OURS:
                     of_task[Entry(task, client, workload.way)] = None
+                elif client == FLOOR:
+                    if workload.floor:
+                        of_task[Entry(task, client, workload.floor)] = None
                 elif CLIENTS[client].can(workload.task):
                     of_task[Entry(task, client, "")] = None
     return {task: list(of_task) for task, of_task in by_task.items()}
@@ -90,7 +94,9 @@ class Contest:
                     contenders = results.contenders(task) if further else {*results.clients}
                     if not contenders:
                         break
-                    for entry in [entry for entry in remaining if entry.client in contenders]:
+                    entered = [entry for entry in remaining if entry.client in contenders]
+                    # In another order each time, so that nobody always comes after the same one.
+                    for entry in Random(number).sample(entered, len(entered)):  # noqa: S311
                         name = self._name(entry)
                         self._tell(f"round {number}: {name}")
                         try:

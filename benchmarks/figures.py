@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from .clients.registry import OURS
+from .clients.registry import FLOOR, OURS
 from .workloads import ALONE, BEST, Metric, Target, Task, Workload
 
 UNSTEADY_IQR = 0.15
@@ -112,6 +112,8 @@ class Verdict:
     target: Target
     ratio: float
     met: bool
+    floor: float | None = None
+    """The ratio that Trio alone reaches, with no client at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class Row:
     peers: Mapping[str, Figure]
     alone: Figure | None = None
     """Ours on one connection, where the workload has many."""
+    floor: Figure | None = None
+    """What Trio alone takes."""
 
     @property
     def best(self) -> str | None:
@@ -134,20 +138,19 @@ class Row:
 
         By the workload's own metric or by another; None if either side was not measured.
         """
-        ratios = self._ratios(against, metric)
-        return statistics.median(ratios) if ratios else None
+        return _median(self._ratios(self.ours, against, metric))
 
-    def _ratios(self, against: str, metric: Metric | None = None) -> list[float]:
-        """That of each round: what slows the machine down for seconds meets both sides of it."""
+    def _ratios(self, figure: Figure | None, against: str, metric: Metric | None = None) -> list[float]:
+        """A figure's in each round: what slows the machine down for seconds meets both sides of it."""
         metric = metric or self.workload.metric
         name = self._best_by(metric) if against == BEST else against
         other = self.alone if against == ALONE else self.peers.get(name or "")
-        if self.ours is None or other is None:
+        if figure is None or other is None:
             return []
         found = []
-        for number in sorted(self.ours.samples.keys() & other.samples.keys()):
-            ours, theirs = self.ours.samples[number].value(metric), other.samples[number].value(metric)
-            found.append(ours / theirs if self.workload.cost else theirs / ours)
+        for number in sorted(figure.samples.keys() & other.samples.keys()):
+            its, theirs = figure.samples[number].value(metric), other.samples[number].value(metric)
+            found.append(its / theirs if self.workload.cost else theirs / its)
         return found
 
     @property
@@ -157,11 +160,13 @@ class Row:
         for target in self.workload.targets:
             if self._open(target):
                 found |= {OURS, *self._rivals(target)}
+        if found and self.floor is not None:
+            found.add(FLOOR)
         return found
 
     def _open(self, target: Target) -> bool:
         """Whether the rounds that meet the target, and those that miss it, are about as many."""
-        rounds = [self._meets(ratio, target) for ratio in self._ratios(target.against)]
+        rounds = [self._meets(ratio, target) for ratio in self._ratios(self.ours, target.against)]
         return bool(rounds) and abs(2 * sum(rounds) - len(rounds)) < LEAD
 
     def _meets(self, ratio: float, target: Target) -> bool:
@@ -184,8 +189,13 @@ class Row:
         for target in self.workload.targets:
             ratio = self.ratio(target.against)
             if ratio is not None:
-                found.append(Verdict(target, ratio, self._meets(ratio, target)))
+                floor = _median(self._ratios(self.floor, target.against))
+                found.append(Verdict(target, ratio, self._meets(ratio, target), floor))
         return found
+
+
+def _median(ratios: Sequence[float]) -> float | None:
+    return statistics.median(ratios) if ratios else None
 
 
 @dataclass(slots=True)
@@ -225,13 +235,14 @@ class Results:
         peers = {}
         for name in self.clients:
             figure = self.figure(Entry(workload.task, name, ""))
-            if name != OURS and figure is not None:
+            if name not in (OURS, FLOOR) and figure is not None:
                 peers[name] = figure
         ours = self.figure(Entry(workload.task, OURS, workload.way))
         alone = None
         if workload.task.connections > 1:
             alone = self.figure(Entry(workload.task.alone, OURS, workload.way))
-        return Row(workload, ours, peers, alone)
+        floor = self.figure(Entry(workload.task, FLOOR, workload.floor))
+        return Row(workload, ours, peers, alone, floor)
 
     def contenders(self, task: Task) -> set[str]:
         """The clients that are to be measured further, because a row of this task is open; see `Row`."""
@@ -256,6 +267,8 @@ def _row_as_json(row: Row) -> dict[str, object]:
     figures = dict(row.peers)
     if row.ours is not None:
         figures = {OURS: row.ours, **figures}
+    if row.floor is not None:
+        figures[FLOOR] = row.floor
     workload = row.workload
     return {
         "name": workload.name,
@@ -268,7 +281,7 @@ def _row_as_json(row: Row) -> dict[str, object]:
         "figures": {name: asdict(figure) for name, figure in figures.items()},
         "ratios": {name: row.ratio(name) for name in row.peers} if row.ours else {},
         "targets": [
-            {**asdict(verdict.target), "ratio": verdict.ratio, "met": verdict.met}
+            {**asdict(verdict.target), "ratio": verdict.ratio, "met": verdict.met, "floor": verdict.floor}
             for verdict in row.verdicts()
         ],
     }

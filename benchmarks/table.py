@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .clients.registry import CLIENTS, OURS
+from .clients.registry import CLIENTS, FLOOR, OURS
 from .figures import SATURATED, UNSTEADY_IQR, Figure, Results, Row, Verdict
 from .workloads import ALONE, BEST, Metric
 
@@ -21,7 +21,8 @@ BUSY_MACHINE = 0.1
 RATIO_LEGEND = """\
 Ratios of rates: 2.00 is twice as fast. Those marked `cost` are ratios of costs: 0.50 is half the time. Each
 is the median of the rounds' ratios, and so not that of the medians above. "By cpu" is ours / best once more,
-by the client's processor time: a busy machine disturbs it less.\
+by the client's processor time: a busy machine disturbs it less. "Floor" is the same ratio for Trio and a
+socket with no client at all: what is beyond it is beyond Trio.\
 """
 
 
@@ -49,7 +50,7 @@ def figures(results: Results) -> str:
     header = ["workload", *(CLIENTS[client].title for client in results.clients)]
     lines = []
     for row in results.rows():
-        found: dict[str, Figure | None] = {**row.peers, OURS: row.ours}
+        found: dict[str, Figure | None] = {**row.peers, OURS: row.ours, FLOOR: row.floor}
         metric = row.workload.metric
         cells = [_cell(found.get(client), metric, bold=client == row.best) for client in results.clients]
         lines.append([row.workload.title, *cells])
@@ -114,4 +115,5 @@ def _verdict(verdict: Verdict) -> str:
     against = verdict.target.against
     name = against if against in (ALONE, BEST) else CLIENTS[against].title
     outcome = "met" if verdict.met else "MISSED"
-    return f"{verdict.target.bound:g} x {name}: {verdict.ratio:.2f} {outcome}"
+    floor = "" if verdict.floor is None else f", floor {verdict.floor:.2f}"
+    return f"{verdict.target.bound:g} x {name}: {verdict.ratio:.2f} {outcome}{floor}"

@@ -99,6 +99,8 @@ class Workload:
     metric: Metric = "wall"
     cost: bool = False
     """Compared as costs (lower is better) instead of rates."""
+    floor: str = ""
+    """How it is done with no client at all: a way of `benchmarks.clients.floor`, where there is one."""
 
 
 RECEIVE_32 = Task("receive", 200_000, 32)
@@ -158,6 +160,7 @@ WORKLOADS = (
         Task("receive", 4_000, 1 << 16, text=False),
         "callback",
         (Target(0.95),),
+        floor="area",
     ),
     Workload(
         "receive-1m",
@@ -199,6 +202,7 @@ WORKLOADS = (
         (Target(1.05, "picows"),),
         "cpu",
         cost=True,
+        floor="one task",
     ),
     Workload(
         "echo-32-await",
@@ -208,6 +212,7 @@ WORKLOADS = (
         (Target(1.1, "aiohttp-uvloop"), Target(0.6, "websockets-trio")),
         "cpu",
         cost=True,
+        floor="two tasks",
     ),
     *LAYERED,
     Workload(

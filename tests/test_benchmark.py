@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.clients.registry import OURS
+from benchmarks.clients.registry import FLOOR, OURS
 from benchmarks.figures import Entry, Results, Sample
 from benchmarks.workloads import ALONE, BEST, Target, Task, Workload
 
@@ -11,11 +11,11 @@ TASK = Task("receive", 1000, 32)
 
 def results(samples: dict[str, list[float]], *targets: Target, cost: bool = False) -> Results:
     """A run of one workload, in which these were the microseconds of each client, round after round."""
-    workload = Workload("it", "it", TASK, "callback", targets, cost=cost)
+    workload = Workload("it", "it", TASK, "callback", targets, cost=cost, floor="area")
     found = Results([workload], [*samples], {}, rounds=3)
     for client, walls in samples.items():
         for number, wall in enumerate(walls, 1):
-            way = "callback" if client == OURS else ""
+            way = {OURS: "callback", FLOOR: "area"}.get(client, "")
             found.add(Entry(TASK, client, way), number, Sample(wall, wall, 0.0, 0.5, 1.0))
     return found
 
@@ -75,6 +75,17 @@ def test_a_target_against_one_peer_is_between_two() -> None:
     found = results({OURS: [10, 22, 40], **peers}, Target(1.0, "httpx-ws"))
 
     assert {OURS, "httpx-ws"} == found.contenders(TASK)
+
+
+@pytest.mark.parametrize(("cost", "floor"), [(False, 0.8), (True, 1.25)])
+def test_the_floor_is_a_ruler_and_no_peer(cost: bool, floor: float) -> None:
+    """What Trio alone takes stands beside the verdict, and is measured as often as that needs."""
+    found = results({OURS: [10, 22, 40], FLOOR: [5, 25, 25], "picows": [20, 20, 20]}, Target(1.0), cost=cost)
+    (row,) = found.rows()
+
+    assert "picows" == row.best
+    assert [floor] == [verdict.floor for verdict in row.verdicts()]
+    assert {OURS, FLOOR, "picows"} == found.contenders(TASK)
 
 
 def test_who_was_not_measured_leaves_nothing_open() -> None:

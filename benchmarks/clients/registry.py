@@ -35,10 +35,13 @@ class Entry:
 
 
 OURS = "ours"
+FLOOR = "floor"
+"""No client: a ruler, and not one of the peers."""
 DEFLATE = frozenset({"deflate"})
 
 CLIENTS = {
     OURS: Entry("trio_ohws", "trio-ohws", "ours:CLIENT"),
+    FLOOR: Entry("Trio alone", "trio", "floor:CLIENT"),
     "trio-websocket": Entry("trio-websocket", "trio-websocket", "trio_websocket:CLIENT", DEFLATE),
     "websockets-trio": Entry("websockets.trio", "websockets", "websockets_trio:CLIENT"),
     "websockets-asyncio": Entry("websockets", "websockets", "websockets_asyncio:ON_ASYNCIO"),
