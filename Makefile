@@ -13,9 +13,12 @@ PARALLEL ?= -n auto --dist loadgroup
 FUZZ ?= frames answer proxy address goodbye
 FUZZ_SECONDS ?= 60
 WHEEL_TESTS ?= tests/_wire tests/fuzz tests/events tests/test_delivery.py tests/test_events_table.py
-# They go through the same lines thousands of times, or through none in a process that is traced; `make test` runs them.
-UNTRACED := $(addprefix --ignore tests/,autobahn security/test_flood.py test_build.py test_cancellation.py \
-	test_fairness.py test_faults.py test_floors.py test_hot_loops.py test_soak.py)
+# They go through the same lines thousands of times, or through those of others once more, or through none in a
+# process that is traced; `make test` runs them.
+UNTRACED := $(addprefix --ignore tests/,_wire/test_oracles.py autobahn interop security/test_flood.py \
+	test_backpressure.py test_build.py test_cancellation.py test_coming_from.py test_cycles.py test_examples.py \
+	test_fairness.py test_faults.py test_floors.py test_generated_tables.py test_hot_loops.py test_soak.py \
+	test_tutorial.py testing/test_fixtures.py)
 # Each verb's output in one piece, where make can do that (4.0 and later).
 TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=recurse)
 SOURCES := $(wildcard trio_ohws tests benchmarks)
