@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Literal
 
 import trio
 
@@ -16,8 +15,12 @@ from .pulling import Link, idle_in_tasks, works
 
 
 def connect(job: Job) -> AbstractAsyncContextManager[trio_ohws.WebSocket]:
-    compression: Literal["deflate"] | None = "deflate" if job.deflate else None
-    return trio_ohws.open_websocket(job.url, ssl_context=job.tls, compression=compression)
+    settings: trio_ohws.WebSocketSettings = {}
+    if job.tls is not None:
+        settings["ssl_context"] = job.tls
+    if job.deflate:
+        settings["compression"] = "deflate"
+    return trio_ohws.open_websocket(job.url, **settings)
 
 
 @asynccontextmanager

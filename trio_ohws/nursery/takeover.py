@@ -60,6 +60,7 @@ def _without_tls(stream: trio.abc.Stream) -> Transport:
     if not isinstance(stream, trio.SocketStream):
         return StreamTransport(stream)
     owned: Any = stream.socket
-    sock = socket.socket(fileno=owned.detach())
+    # Asked for, since a socket made of a number alone asks the system three times what kind it is.
+    sock = socket.socket(owned.family, owned.type, owned.proto, fileno=owned.detach())
     sock.setblocking(False)
     return SocketTransport(sock)
