@@ -22,7 +22,7 @@ RATIO_LEGEND = """\
 Ratios of rates: 2.00 is twice as fast. Those marked `cost` are ratios of costs: 0.50 is half the time. Each
 is the median of the rounds' ratios, and so not that of the medians above. "By cpu" is ours / best once more,
 by the client's processor time: a busy machine disturbs it less. "Floor" is the same ratio for Trio and a
-socket with no client at all: what is beyond it is beyond Trio.\
+socket with no client at all.\
 """
 
 
