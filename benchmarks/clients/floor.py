@@ -1,7 +1,7 @@
 """No client, but Trio and a socket: what anything on Trio takes at the least, as a ruler beside the rivals.
 
-It writes its request and its frames out, believes what it gets, and calls nobody. What a row of ours takes
-beyond this is ours; the rest is Trio's, Python's and the kernel's.
+Its request and its frame are made beforehand; it believes what it gets, and calls nobody. What a row of ours
+takes beyond this is ours; the rest is Trio's, Python's and the kernel's.
 """
 
 from __future__ import annotations
@@ -10,55 +10,45 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from struct import Struct
-from urllib.parse import urlsplit
 
 import trio
+from websockets.client import ClientProtocol
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
 from .client import Client, Job
 from .loops import on_trio
 
-AREA_BYTES = 1 << 20
-REQUEST = """\
-GET {path} HTTP/1.1\r
-Host: {host}\r
-Upgrade: websocket\r
-Connection: Upgrade\r
-Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r
-Sec-WebSocket-Version: 13\r
-\r
-"""
+AREA_BYTES = 2 << 20
 LARGE = Struct(">BBQ")  # the header of a frame over 64 KiB
 
 
 @contextmanager
-def opened(job: Job) -> Iterator[socket.socket]:
-    """A connection, upgraded, that does not wait."""
-    address = urlsplit(job.url)
-    path = f"{address.path}?{address.query}"
-    assert address.hostname is not None
-    with socket.create_connection((address.hostname, address.port)) as sock:
+def opened(job: Job) -> Iterator[tuple[socket.socket, bytes]]:
+    """A connection, upgraded, that does not wait; and the job's payload as a frame for it."""
+    address = parse_uri(job.url)
+    protocol = ClientProtocol(address)
+    with socket.create_connection((address.host, address.port)) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.sendall(REQUEST.format(path=path, host=address.netloc).encode())
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += sock.recv(4096)
+        protocol.send_request(protocol.connect())
+        sock.sendall(b"".join(protocol.data_to_send()))
+        protocol.receive_data(sock.recv(4096))  # our server's answer is short, and comes in one piece
+        if protocol.state is not State.OPEN:
+            raise ConnectionError("no upgrade") from protocol.handshake_exc
+        if isinstance(job.payload, str):
+            protocol.send_text(job.payload.encode())
+        else:
+            protocol.send_binary(job.payload)
         sock.setblocking(False)
-        yield sock
-
-
-def frame(payload: str | bytes) -> bytes:
-    """A masked frame of at most 125 bytes, whose key is zero."""
-    text = isinstance(payload, str)
-    data = payload.encode() if isinstance(payload, str) else payload
-    return bytes([0x81 if text else 0x82, 0x80 | len(data), 0, 0, 0, 0]) + data
+        yield sock, b"".join(protocol.data_to_send())
 
 
 async def receive(job: Job) -> None:
     """Read into one area and cut the payloads out; what is left of a frame goes to the front."""
-    with opened(job) as sock:
-        fd, area, kept, left = sock.fileno(), memoryview(bytearray(2 * AREA_BYTES)), 0, job.count
+    with opened(job) as (sock, message):
+        fd, area, kept, left = sock.fileno(), memoryview(bytearray(AREA_BYTES)), 0, job.count
         job.watch.start()
-        sock.send(frame(job.payload))
+        sock.send(message)
         while left:
             await trio.lowlevel.wait_readable(fd)
             size = kept + sock.recv_into(area[kept:])
@@ -77,8 +67,8 @@ async def receive(job: Job) -> None:
 
 async def echo(job: Job) -> None:
     """Wait, read, write: one task."""
-    with opened(job) as sock:
-        fd, message = sock.fileno(), frame(job.payload)
+    with opened(job) as (sock, message):
+        fd = sock.fileno()
         job.watch.start()
         for _ in range(job.count):
             sock.send(message)
@@ -89,8 +79,8 @@ async def echo(job: Job) -> None:
 
 async def echo_between_tasks(job: Job) -> None:
     """The same, but one task reads and wakes another one: who awaits a message is not who reads it."""
-    with opened(job) as sock:
-        fd, message, client = sock.fileno(), frame(job.payload), trio.lowlevel.current_task()
+    with opened(job) as (sock, message):
+        fd, client = sock.fileno(), trio.lowlevel.current_task()
 
         async def read() -> None:
             while True:
