@@ -60,7 +60,7 @@ def _without_tls(stream: trio.abc.Stream) -> Transport:
     if not isinstance(stream, trio.SocketStream):
         return StreamTransport(stream)
     owned: Any = stream.socket
-    # Asked for, since a socket made of a number alone asks the system three times what kind it is.
+    # Made of a number alone, a socket asks the system three times what kind it is.
     sock = socket.socket(owned.family, owned.type, owned.proto, fileno=owned.detach())
     sock.setblocking(False)
     return SocketTransport(sock)
