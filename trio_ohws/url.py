@@ -25,7 +25,7 @@ MAX_URL_LENGTH: Final = 1024
 _DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
 _NEAR_SCHEMES: Final = {"http": "ws", "https": "wss"}
 
-_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE | re.ASCII)
+_SERVER: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?]*)", re.IGNORECASE | re.ASCII)
 _PORT: Final = re.compile(r"[0-9]*")
 _LABEL: Final = re.compile(r"[a-z0-9_-]+")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -108,17 +108,11 @@ def parse_url(url: object) -> WebSocketURL:
     if not isinstance(url, str):
         raise failure(PARAMETER_ERROR, f"the URL must be a str, not {type(url).__name__}")
     _refuse_characters(url)
-    scheme, rest = _split_scheme(url)
-    end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
-    host, port = _split_authority(rest[:end])
-    parsed = WebSocketURL(
-        secure=scheme == "wss",
-        host=_host(host),
-        port=_port(port, _DEFAULT_PORTS[scheme]),
-        target=_target(rest[end:]),
-    )
-    _refuse_unsendable(parsed.host_header)
-    return parsed
+    server = _SERVER.match(url)
+    if not server:
+        raise _refused("it must start with ws:// or wss://")
+    secure, host, port = _server(server[1], server[2])
+    return WebSocketURL(secure, host, port, _target(url[server.end() :]))
 
 
 def _refused(detail: str) -> BusinessError:
@@ -144,15 +138,18 @@ def _refuse_characters(url: str) -> None:
         raise _refused("a WebSocket URL has no fragment ('#'); write %23 if it belongs to the path or query")
 
 
-def _split_scheme(url: str) -> tuple[str, str]:
-    scheme, separator, rest = url.partition("://")
-    if not separator or not _SCHEME.fullmatch(scheme):
-        raise _refused("it must start with ws:// or wss://")
-    if scheme.lower() not in _DEFAULT_PORTS:
-        near = _NEAR_SCHEMES.get(scheme.lower())
+@functools.lru_cache(maxsize=64)  # not of whole URLs: secrets travel in their queries
+def _server(scheme: str, authority: str) -> tuple[bool, str, int]:
+    """Return whether it is to be secure, the host, and the port."""
+    scheme = scheme.lower()
+    if scheme not in _DEFAULT_PORTS:
+        near = _NEAR_SCHEMES.get(scheme)
         advice = f"; did you mean '{near}'?" if near else ""
         raise _refused(f"the scheme must be ws or wss, not {scheme[:20]!r}{advice}")
-    return scheme.lower(), rest
+    host, digits = _split_authority(authority)
+    server = WebSocketURL(scheme == "wss", _host(host), _port(digits, _DEFAULT_PORTS[scheme]), "/")
+    _refuse_unsendable(server.host_header)
+    return server.secure, server.host, server.port
 
 
 def _split_authority(authority: str) -> tuple[str, str]:
@@ -184,7 +181,6 @@ def _port(digits: str, default: int) -> int:
     return port
 
 
-@functools.lru_cache(maxsize=64)  # not of whole URLs: secrets travel in their queries
 def _host(host: str) -> str:
     if not host:
         raise _refused("there is no host")
@@ -251,7 +247,6 @@ def _target(target: str) -> str:
     return encoded if encoded.startswith("/") else f"/{encoded}"
 
 
-@functools.lru_cache(maxsize=64)
 def _refuse_unsendable(host_header: str) -> None:
     # wsproto passes Host through Python's "idna" codec, which counts the port as part of the last label.
     try:
