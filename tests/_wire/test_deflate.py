@@ -25,7 +25,7 @@ from trio_ohws._wire.deflate import MIN_SIZE, OFFER, PIECE, CompressionStatistic
 from trio_ohws._wire.frames import RSV1, encode
 from trio_ohws._wire.http1 import HeadParser
 from trio_ohws._wire.scratch import Scratch
-from trio_ohws._wire.upgrade import check_answer, check_extensions
+from trio_ohws._wire.upgrade import accept_key, check_answer, check_extensions
 
 HELLO = bytes.fromhex("f248cdc9c90700")  # RFC 7692 section 7.2.3.1
 
@@ -134,7 +134,7 @@ class Server:
         self.protocol.send_response(self.protocol.accept(request))  # type: ignore[arg-type]
         head = HeadParser().feed(self.sent())
         assert head is not None
-        assert check_answer(head, KEY, ()) is None
+        assert check_answer(head, accept_key(KEY), ()) is None
         deflate = check_extensions(head, deflate=True)
         assert deflate is not None
         self.deflate = deflate

@@ -64,9 +64,9 @@ def test_the_example_of_the_rfc() -> None:
 )
 def test_answers_that_are_taken(headers: list[tuple[str, str]]) -> None:
     """Case, order, other headers and other members of Connection do not matter."""
-    assert check_answer(answer(*headers), KEY, ()) is None
-    assert check_answer(answer(*headers, reason=""), KEY, ("a",)) is None
-    assert check_answer(answer(*headers, version=(1, 2)), KEY, ("a",)) is None
+    assert check_answer(answer(*headers), ACCEPT, ()) is None
+    assert check_answer(answer(*headers, reason=""), ACCEPT, ("a",)) is None
+    assert check_answer(answer(*headers, version=(1, 2)), ACCEPT, ("a",)) is None
 
 
 @pytest.mark.parametrize("chosen", ["a", "B.c"])
@@ -74,7 +74,7 @@ def test_the_chosen_subprotocol(chosen: str) -> None:
     """The server may choose one of those that were offered."""
     head = answer(*GOOD, ("sec-websocket-protocol", chosen))
 
-    assert chosen == check_answer(head, KEY, ("a", "B.c"))
+    assert chosen == check_answer(head, ACCEPT, ("a", "B.c"))
 
 
 BAD_UPGRADE = "server answered 101 without 'Upgrade: websocket'"
@@ -117,7 +117,7 @@ BAD_SUBPROTOCOL = "server answered 101 with a subprotocol that was not offered"
 def test_upgrades_that_are_refused(headers: list[tuple[str, str]], words: str) -> None:
     """A 101 that is not the answer to our request is refused, with 101 as the status."""
     with pytest.raises(Refusal) as caught:
-        check_answer(answer(*headers), KEY, ("a", "b"))
+        check_answer(answer(*headers), ACCEPT, ("a", "b"))
 
     assert (words, 101) == (str(caught.value), caught.value.status)
 
@@ -125,14 +125,14 @@ def test_upgrades_that_are_refused(headers: list[tuple[str, str]], words: str) -
 def test_a_subprotocol_that_nobody_asked_for() -> None:
     """Where none was offered, none may be chosen."""
     with pytest.raises(Refusal, match=BAD_SUBPROTOCOL):
-        check_answer(answer(*GOOD, ("sec-websocket-protocol", "a")), KEY, ())
+        check_answer(answer(*GOOD, ("sec-websocket-protocol", "a")), ACCEPT, ())
 
 
 @pytest.mark.parametrize("version", [(0, 9), (1, 0), (2, 0), (9, 9)])
 def test_other_versions_cannot_switch(version: tuple[int, int]) -> None:
     """A 101 by another HTTP than 1.1 or a later 1.x is refused, though all its headers are right."""
     with pytest.raises(Refusal, match="HTTP/{}\\.{}".format(*version)) as caught:
-        check_answer(answer(*GOOD, version=version), KEY, ())
+        check_answer(answer(*GOOD, version=version), ACCEPT, ())
 
     assert 101 == caught.value.status
 
@@ -152,7 +152,7 @@ def test_other_versions_cannot_switch(version: tuple[int, int]) -> None:
 def test_another_status(status: int, reason: str, words: str) -> None:
     """Any other status is refused in the server's own words, as far as a log can bear them."""
     with pytest.raises(Refusal) as caught:
-        check_answer(answer(*GOOD, status=status, reason=reason, version=(1, 0)), KEY, ())
+        check_answer(answer(*GOOD, status=status, reason=reason, version=(1, 0)), ACCEPT, ())
 
     assert (words, status) == (str(caught.value), caught.value.status)
 
@@ -277,7 +277,7 @@ def test_wsproto_accepts_the_canonical_head(subprotocol: str | None) -> None:
     """What wsproto asks, the canonical head answers so that it accepts, with the subprotocol."""
     client = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
     request = client.send(wsproto.events.Request(host="h", target="/", subprotocols=["a", "b"]))
-    client.receive_data(canonical_head(request_key(request), subprotocol))
+    client.receive_data(canonical_head(accept_key(request_key(request)), subprotocol))
     (event,) = client.events()
 
     assert isinstance(event, wsproto.events.AcceptConnection)
@@ -287,7 +287,7 @@ def test_wsproto_accepts_the_canonical_head(subprotocol: str | None) -> None:
 @pytest.mark.parametrize("subprotocol", [None, "b"])
 def test_we_accept_the_canonical_head(subprotocol: str | None) -> None:
     """What is handed on says the same as what was judged."""
-    head = HeadParser().feed(canonical_head(KEY, subprotocol))
+    head = HeadParser().feed(canonical_head(ACCEPT, subprotocol))
 
     assert head is not None
-    assert subprotocol == check_answer(head, KEY, ("a", "b"))
+    assert subprotocol == check_answer(head, ACCEPT, ("a", "b"))

@@ -11,12 +11,12 @@ from trio_ohws._wire.upgrade import (
     check_extensions,
 )
 
-__all__ = ["KEY", "OFFERED", "Outcome", "check"]
+__all__ = ["OFFERED", "Outcome", "check"]
 
 MOST_BYTES = 1024
 """Of a head that is read by bytes."""
 
-KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+ACCEPT = accept_key(b"dGhlIHNhbXBsZSBub25jZQ==")
 OFFERED = ("chat", "superchat")
 
 Outcome = ResponseHead | str | None
@@ -67,7 +67,7 @@ def _read(wire: bytes, kind: type[HeadParser], size: int) -> tuple[Outcome, byte
 
 def _refusal(head: ResponseHead, *, deflate: bool, offered: tuple[str, ...]) -> str | None:
     try:
-        chosen = check_answer(head, KEY, offered)
+        chosen = check_answer(head, ACCEPT, offered)
         agreed = check_extensions(head, deflate=deflate)
     except Refusal as refusal:
         assert refusal.status == head.status
@@ -78,8 +78,8 @@ def _refusal(head: ResponseHead, *, deflate: bool, offered: tuple[str, ...]) -> 
     assert chosen is None or chosen in offered
     assert agreed is None or deflate
     assert agreed is None or isinstance(agreed, Deflate)
-    assert ("sec-websocket-accept", accept_key(KEY)) in head.headers
-    canonical = HeadParser().feed(canonical_head(KEY, chosen))
+    assert ("sec-websocket-accept", ACCEPT) in head.headers
+    canonical = HeadParser().feed(canonical_head(ACCEPT, chosen))
     assert canonical is not None
-    assert chosen == check_answer(canonical, KEY, offered)
+    assert chosen == check_answer(canonical, ACCEPT, offered)
     return None

@@ -8,11 +8,12 @@ __all__ = ["HEAD_LIMIT", "HeadParser", "MalformedHead", "ResponseHead"]
 HEAD_LIMIT: Final = 65536  # bytes, of the interim responses too
 
 _bare_line_feed = re.compile(rb"(?<!\r)\n").search
-_status_line = re.compile(rb"HTTP/(\d)\.(\d) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?").fullmatch
+# Both are for text that was Latin-1.
+_status_line = re.compile(r"HTTP/([0-9])\.([0-9]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?").fullmatch
 # `*+` gives nothing back: a line of blanks with a fault at its end is judged in linear time.
 _field = re.compile(
-    rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*+"
-    rb"((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[\t ]*"
+    r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t ]*+"
+    r"((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[\t ]*"
 ).fullmatch
 
 
@@ -64,7 +65,7 @@ class HeadParser:
                 raise MalformedHead(f"the response head is over {HEAD_LIMIT} bytes")
             if end < 0:
                 return None
-            head = _parse(bytes(self._buffer[:end]))
+            head = _parse(self._buffer[:end].decode("latin-1"))
             del self._buffer[: end + 4]
             self._skipped += end + 4
             searched = 0
@@ -74,14 +75,14 @@ class HeadParser:
     def _refuse_bare_line_feed(self, start: int, end: int) -> None:
         """Refuse it as soon as it is there: who ends lines so never sends the end that is waited for."""
         if found := _bare_line_feed(self._buffer, start, min(end, HEAD_LIMIT - self._skipped)):
-            first, crlf, _ = bytes(self._buffer[: found.start()]).partition(b"\r\n")
+            first, crlf, _ = self._buffer[: found.start()].decode("latin-1").partition("\r\n")
             match = _status_line(first) if crlf else None
             status = int(match[3]) if match else 0
             raise MalformedHead("a line of the response head ends with LF, not with CR LF", status)
 
 
-def _parse(head: bytes) -> ResponseHead:
-    first, *lines = head.split(b"\r\n")
+def _parse(head: str) -> ResponseHead:
+    first, *lines = head.split("\r\n")
     match = _status_line(first)
     if match is None:
         raise MalformedHead("the status line is malformed")
@@ -91,6 +92,5 @@ def _parse(head: bytes) -> ResponseHead:
         field = _field(line)
         if field is None:
             raise MalformedHead("a header line is malformed", int(status))
-        name, value = field.groups()
-        headers.append((name.decode("ascii").lower(), value.decode("latin-1")))
-    return ResponseHead((int(major), int(minor)), int(status), (reason or b"").decode("latin-1"), headers)
+        headers.append((field[1].lower(), field[2]))
+    return ResponseHead((int(major), int(minor)), int(status), reason or "", headers)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 
 from trio_ohws._wire.deflate import Deflate, negotiate
@@ -41,12 +42,12 @@ def accept_key(key: bytes) -> str:
     return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest()).decode()
 
 
-def check_answer(head: ResponseHead, key: bytes, offered: Sequence[str]) -> str | None:
+def check_answer(head: ResponseHead, accept: str, offered: Sequence[str]) -> str | None:
     """Return the subprotocol that the server chose, or None.
 
     Args:
         head: the final response.
-        key: the request's Sec-WebSocket-Key.
+        accept: what answers the request's key.
         offered: the subprotocols of the request.
 
     Raises:
@@ -58,13 +59,16 @@ def check_answer(head: ResponseHead, key: bytes, offered: Sequence[str]) -> str 
     if head.version[0] != 1 or head.version < (1, 1):
         version = "{}.{}".format(*head.version)
         raise Refusal(f"server answered 101 by HTTP/{version}, which cannot switch protocols", status)
-    if [value.lower() for value in _values(head, "upgrade")] != ["websocket"]:
+    values: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in head.headers:
+        values[name].append(value)
+    if [value.lower() for value in values["upgrade"]] != ["websocket"]:
         raise Refusal("server answered 101 without 'Upgrade: websocket'", status)
-    if "upgrade" not in [token.strip().lower() for token in ",".join(_values(head, "connection")).split(",")]:
+    if "upgrade" not in [token.strip().lower() for token in ",".join(values["connection"]).split(",")]:
         raise Refusal("server answered 101 without 'Connection: Upgrade'", status)
-    if _values(head, "sec-websocket-accept") != [accept_key(key)]:
+    if values["sec-websocket-accept"] != [accept]:
         raise Refusal("server answered 101 with a bad Sec-WebSocket-Accept", status)
-    chosen = _values(head, "sec-websocket-protocol")
+    chosen = values["sec-websocket-protocol"]
     if not chosen:
         return None
     if len(chosen) > 1 or chosen[0] not in offered:
@@ -84,7 +88,7 @@ def check_extensions(head: ResponseHead, *, deflate: bool) -> Deflate | None:
 
     Source: RFC 6455 section 9.1, RFC 7692 sections 5.1 and 7.1.
     """
-    values = _values(head, "sec-websocket-extensions")
+    values = [value for name, value in head.headers if name == "sec-websocket-extensions"]
     if not values:
         return None
     if not deflate:
@@ -96,22 +100,18 @@ def check_extensions(head: ResponseHead, *, deflate: bool) -> Deflate | None:
         raise Refusal(words, head.status) from None
 
 
-def _values(head: ResponseHead, name: str) -> list[str]:
-    return [value for key, value in head.headers if key == name]
-
-
 def _printable(text: str) -> str:
     """The peer's words, fit for a log: short, and without surprises."""
     return printable(text[:80])
 
 
-def canonical_head(key: bytes, subprotocol: str | None) -> bytes:
+def canonical_head(accept: str, subprotocol: str | None) -> bytes:
     """Return the answer that says the same as the judged one, and that no parser can object to."""
     lines = [
         "HTTP/1.1 101 Switching Protocols",
         "Upgrade: websocket",
         "Connection: Upgrade",
-        f"Sec-WebSocket-Accept: {accept_key(key)}",
+        f"Sec-WebSocket-Accept: {accept}",
     ]
     if subprotocol is not None:
         lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")

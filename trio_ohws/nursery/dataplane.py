@@ -26,7 +26,14 @@ from trio_ohws._wire.frames import (
     server_frame,
 )
 from trio_ohws._wire.http1 import HeadParser, MalformedHead, ResponseHead
-from trio_ohws._wire.upgrade import Refusal, canonical_head, check_answer, check_extensions, request_key
+from trio_ohws._wire.upgrade import (
+    Refusal,
+    accept_key,
+    canonical_head,
+    check_answer,
+    check_extensions,
+    request_key,
+)
 from trio_ohws.events.emitter import Emitter
 from trio_ohws.events.queue import TURN
 from trio_ohws.nursery.flag import Flag
@@ -97,7 +104,7 @@ class DataPlane(trio.abc.Stream):
         self._owner = owner
         self._offers_deflate = deflate
         self._probe = probe
-        self._key = b""
+        self._accept = ""  # what is to answer the request's key, once that is on its way
         self._released: Flag | None = Flag()
         self._draining = False
         self._stops = 0  # passes that ended at a control frame
@@ -135,9 +142,10 @@ class DataPlane(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Queue what trio-websocket writes: the request, a pong, a Close."""
-        if not self._key:
-            self._key = request_key(bytes(data))
-            self._outbox.put(bytes(data))
+        if not self._accept:
+            request = bytes(data)
+            self._outbox.put(request)
+            self._accept = accept_key(request_key(request))  # now, while the server is busy with it
         elif data[0] & 0x0F == CLOSE:
             # Ours, because wsproto would answer the registered code 1014 with 1002.
             self.put_close()
@@ -185,7 +193,7 @@ class DataPlane(trio.abc.Stream):
         try:
             while (head := parser.feed(await self._receive())) is None:
                 pass
-            self.subprotocol = check_answer(head, self._key, self._offered)
+            self.subprotocol = check_answer(head, self._accept, self._offered)
             self.deflate = check_extensions(head, deflate=self._offers_deflate)
         except MalformedHead as error:
             self._owner.refused(Refusal(str(error), error.status))
@@ -212,7 +220,7 @@ class DataPlane(trio.abc.Stream):
         self.bytes += len(parser.rest)
         self._decoder.feed(parser.rest)
         self._outbox.release()  # the request was not the beginning of a burst
-        return canonical_head(self._key, self.subprotocol)
+        return canonical_head(self._accept, self.subprotocol)
 
     async def _receive(self) -> bytes:
         count = await self._transport.receive_into(self._decoder)
