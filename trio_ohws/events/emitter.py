@@ -9,6 +9,7 @@ and all others already have; or for the backlog, when a callback came to an inbo
 import inspect
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
+from itertools import chain
 from operator import length_hint
 from typing import Any, Final
 
@@ -179,9 +180,8 @@ class Emitter:
     def attach(self, spawn: Spawn) -> None:
         """The socket is entered: `spawn` starts tasks in its nursery."""
         self._spawn = spawn
-        for callbacks in self._callbacks.values():
-            for callback in callbacks:
-                self._start(spawn, callback)
+        for callback in chain.from_iterable(self._callbacks.values()):
+            self._start(spawn, callback)
 
     def _start(self, spawn: Spawn, callback: _Callback) -> None:
         if callback.queue is not None:
@@ -248,12 +248,11 @@ class Emitter:
         if self._finished:
             return
         self._finished = True
-        for name in EVENT_NAMES:
-            for stream in self._streams[name]:
-                stream.end()
-            for callback in self._callbacks[name]:
-                if callback.queue is not None:
-                    callback.queue.end()
+        for stream in chain.from_iterable(self._streams.values()):
+            stream.end()
+        for callback in chain.from_iterable(self._callbacks.values()):
+            if callback.queue is not None:
+                callback.queue.end()
 
     def forget(self) -> None:
         """The socket has been left: let go of whatever may refer to it, which would be a cycle."""
