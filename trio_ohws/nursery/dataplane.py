@@ -48,6 +48,9 @@ __all__ = ["DataPlane", "Owner"]
 class Owner(Protocol):
     """Who is told what the data plane finds; none of these may raise or wait."""
 
+    def opened(self) -> None:
+        """The connection is upgraded, and trio-websocket knows: what comes from now on is delivered."""
+
     def refused(self, refusal: Refusal) -> None:
         """The connection was not upgraded."""
 
@@ -105,7 +108,7 @@ class DataPlane(trio.abc.Stream):
         self._offers_deflate = deflate
         self._probe = probe
         self._accept = ""  # what is to answer the request's key, once that is on its way
-        self._released: Flag | None = Flag()
+        self._opened = False
         self._draining = False
         self._stops = 0  # passes that ended at a control frame
         self.read_out: bool = False  # trio-websocket has got b"", whereupon its reader ends by itself
@@ -123,11 +126,6 @@ class DataPlane(trio.abc.Stream):
         self.bytes: int = 0
 
     # What the session does
-
-    def release(self) -> None:
-        """Open was told: decode and deliver from now on."""
-        assert self._released is not None
-        self._released.set()
 
     def end(self, error: Callable[[], Exception]) -> None:
         """Nothing more will come: wake who waits for a pong, with `error()`, and keep nothing of a message.
@@ -175,9 +173,10 @@ class DataPlane(trio.abc.Stream):
         try:
             if self.head is None:
                 return await self._upgrade()
-            if self._released is not None:
-                await self._released.wait()
-                self._released = None
+            if not self._opened:
+                await trio.lowlevel.checkpoint_if_cancelled()  # the last moment to cancel `connect`
+                self._opened = True
+                self._owner.opened()
             if frame := await self._next_control():
                 return frame
         except LINK_ERRORS as error:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import trio
 
 from trio_ohws.nursery.takeover import Underlay
 
-__all__ = ["Address", "Endpoints", "TlsInfo", "endpoints_of"]
+__all__ = ["UNKNOWN", "Address", "Endpoints", "TlsInfo", "endpoints_of"]
 
 Address = tuple[str, int] | str
 """Host and port, or the path of a Unix socket."""
@@ -34,13 +34,15 @@ class TlsInfo:
     peer_certificate_binary: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoints:
+class Endpoints(NamedTuple):
     """What is known of a stream; None for what is not."""
 
     local: Address | None = None
     remote: Address | None = None
     tls: TlsInfo | None = None
+
+
+UNKNOWN: Final = Endpoints()
 
 
 def endpoints_of(stream: object) -> Endpoints:

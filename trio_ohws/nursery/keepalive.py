@@ -36,7 +36,7 @@ async def keep_alive(link: Link, over: Flag, interval: float | None, patience: f
         interval: seconds of silence after which a ping is sent; None for no pings.
         patience: seconds of silence after the ping from which on the link counts as dead; None for never.
     """
-    if interval is None:
+    if interval is None or over.is_set():
         await over.wait()
         return True
     pinged_at: float | None = None  # since then nothing was heard

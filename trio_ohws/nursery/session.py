@@ -12,8 +12,7 @@ the session: outer cancellation reaches the socket's body first, and the socket 
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final, NoReturn, cast
+from typing import Final, NamedTuple, NoReturn, cast
 
 import outcome
 import trio
@@ -37,7 +36,7 @@ from trio_ohws.events.queue import BoundedQueue
 from trio_ohws.nursery.bare import bare_errors
 from trio_ohws.nursery.dataplane import DataPlane
 from trio_ohws.nursery.ending import Ending, attempt_failed
-from trio_ohws.nursery.endpoints import Endpoints, endpoints_of
+from trio_ohws.nursery.endpoints import UNKNOWN, Endpoints, endpoints_of
 from trio_ohws.nursery.flag import Flag
 from trio_ohws.nursery.keepalive import keep_alive
 from trio_ohws.nursery.outbox import Outbox
@@ -55,8 +54,7 @@ _FAIL_DRAIN_S: Final = 1.0  # after a violation: what still arrives is read, les
 _LAST_WORDS_S: Final = 1.0  # after a failed write: the peer's Close may still be readable
 
 
-@dataclass(frozen=True, slots=True)
-class UpgradeRequest:
+class UpgradeRequest(NamedTuple):
     """What the GET request says; header values and the target are secrets.
 
     Attributes:
@@ -120,7 +118,7 @@ class Session:
             self.inbox = BoundedQueue(*settings.receive_buffer)
         self.state: State = State.CONNECTING
         self.headers: ResponseHeaders = ResponseHeaders()
-        self.endpoints: Endpoints = Endpoints()
+        self.endpoints: Endpoints = UNKNOWN
         self.result: CloseResult | None = None
         self.ended: Flag = Flag()
 
@@ -220,6 +218,30 @@ class Session:
         return self.gone() if self._ending is None else self._ending.end_of_messages()
 
     # The data plane's side (its Owner)
+
+    def opened(self) -> None:
+        """From here on cancelling `connect` is too late."""
+        plane = self.plane
+        assert self._tasks is not None
+        self._tasks.cancel_scope.deadline = math.inf
+        self._become(State.OPEN)
+        # First, because a listener may cancel the scope around `connect`, which is successful already;
+        # its caller goes on only after this step, when open was told.
+        self._tell_caller(outcome.Value(None))
+        assert plane.head is not None
+        self.headers = ResponseHeaders(plane.head.headers)
+        assert self.outbox is not None
+        self.outbox.admit()
+        if self._probe is not None:
+            self._probe.connected(plane, self.outbox, self.endpoints, plane.subprotocol, plane.head.headers)
+        try:
+            self._emitter.begin(self.inbox)
+            self._emitter.emit("headerReceive", self.headers)
+            status, reason = plane.head.status, plane.head.reason
+            self._emitter.emit("open", OpenResult(status, reason))
+            self._emitter.emit("openInfo", WebSocketOpenInfo(status, reason, plane.subprotocol))
+        except BaseException as fault:  # noqa: BLE001, ASYNC103  # raised in the socket's nursery
+            self.faulted(fault)
 
     def refused(self, refusal: Refusal) -> None:
         """The connection was not upgraded."""
@@ -398,35 +420,8 @@ class Session:
             subprotocols=request.subprotocols,
             extra_headers=headers,
         )
-        # The last moment to cancel `connect`; a refusal has cancelled these tasks.
-        await trio.lowlevel.checkpoint_if_cancelled()
-        self._open(plane)
         await self._live()
         await self._part(transport)
-
-    def _open(self, plane: DataPlane) -> None:
-        """From here on cancelling `connect` is too late. One step: no checkpoint in here."""
-        assert self._tasks is not None
-        self._tasks.cancel_scope.deadline = math.inf
-        self._become(State.OPEN)
-        # First, because a listener may cancel the scope around `connect`, which is successful already;
-        # its caller goes on only after this step, when open was told.
-        self._tell_caller(outcome.Value(None))
-        assert plane.head is not None
-        self.headers = ResponseHeaders(plane.head.headers)
-        assert self.outbox is not None
-        self.outbox.admit()
-        if self._probe is not None:
-            self._probe.connected(plane, self.outbox, self.endpoints, plane.subprotocol, plane.head.headers)
-        try:
-            self._emitter.begin(self.inbox)
-            self._emitter.emit("headerReceive", self.headers)
-            status, reason = plane.head.status, plane.head.reason
-            self._emitter.emit("open", OpenResult(status, reason))
-            self._emitter.emit("openInfo", WebSocketOpenInfo(status, reason, plane.subprotocol))
-        except BaseException as fault:  # noqa: BLE001, ASYNC103  # raised in the socket's nursery
-            self.faulted(fault)
-        plane.release()
 
     async def _live(self) -> None:
         """Watch over the open connection until there is a reason to end it."""
@@ -445,17 +440,16 @@ class Session:
         # The three limits are deadlines of the session's own scope, since nothing comes after them: a scope
         # for them is 2 % of what connecting costs.
         scope, begun = self._tasks.cancel_scope, trio.current_time()
-        scope.deadline = begun + min(ending.flush_s, ending.within_s)
-        if not self.plane.close_queued.is_set():  # a turn of the scheduler is another 20 µs
-            await self.plane.close_queued.wait()
+        answer_s = ending.answer_s
         try:
-            if self.outbox.queued or self.outbox.failure is not None:  # as above
+            # As a rule it is written already. A deadline and a turn of the scheduler are 2 % more.
+            if not self.plane.close_queued.is_set() or self.outbox.queued or self.outbox.failure is not None:
+                scope.deadline = begun + min(ending.flush_s, ending.within_s)
+                await self.plane.close_queued.wait()
                 await self.outbox.flush()
-        except ConnectionLost:
-            answer_s = min(ending.answer_s, _LAST_WORDS_S)
-        else:
             self._close_written = True
-            answer_s = ending.answer_s
+        except ConnectionLost:
+            answer_s = min(answer_s, _LAST_WORDS_S)
         scope.deadline = min(trio.current_time() + answer_s, begun + ending.within_s)
         if ending.half_close:
             with suppress(*LINK_ERRORS):
