@@ -47,11 +47,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--further-rounds",
         type=int,
-        default=20,
-        help="at most, for those between whom the samples leave a target open (default 20)",
+        default=120,
+        help="at most, for those between whom the samples leave a target open (default 120)",
     )
     parser.add_argument(
-        "--seconds", type=float, default=0.2, help="the least that a sample measures (default 0.2)"
+        "--seconds",
+        type=float,
+        default=0.2,
+        help="the least that a sample measures; half of it in a further round (default 0.2)",
     )
     parser.add_argument(
         "--patience",

@@ -15,7 +15,7 @@ UNSTEADY_IQR = 0.15
 SATURATED = 0.9
 """From this share of busy time on, the server is what was measured; such a figure is marked `s`."""
 
-LEAD = 7
+LEAD = 11
 """So many more rounds that meet a target than miss it, or the other way round, are enough of them."""
 
 SLOW_MOMENT = 1.2

@@ -48,8 +48,8 @@ def test_a_ratio_is_of_the_same_rounds() -> None:
 def test_what_enough_rounds_agree_on_is_not_measured_further(ours: float, cost: bool) -> None:
     """One that says the opposite is outweighed by one more."""
     odd = 40 - ours
-    enough = results({OURS: [odd, *[ours] * 8], "picows": [20] * 9}, Target(1.0), cost=cost)
-    too_few = results({OURS: [odd, *[ours] * 7], "picows": [20] * 8}, Target(1.0), cost=cost)
+    enough = results({OURS: [odd, *[ours] * 12], "picows": [20] * 13}, Target(1.0), cost=cost)
+    too_few = results({OURS: [odd, *[ours] * 11], "picows": [20] * 12}, Target(1.0), cost=cost)
 
     assert set() == enough.contenders(TASK)
     assert {OURS, "picows"} == too_few.contenders(TASK)
