@@ -47,8 +47,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--further-rounds",
         type=int,
-        default=120,
-        help="at most, for those between whom the samples leave a target open (default 120)",
+        default=160,
+        help="at most, for those between whom the samples leave a target open (default 160)",
     )
     parser.add_argument(
         "--seconds",

@@ -15,8 +15,8 @@ UNSTEADY_IQR = 0.15
 SATURATED = 0.9
 """From this share of busy time on, the server is what was measured; such a figure is marked `s`."""
 
-LEAD = 11
-"""So many more rounds that meet a target than miss it, or the other way round, are enough of them."""
+DEVIATIONS = 3
+"""So many standard deviations of a fair coin tell rounds that meet a target, or miss it, from chance."""
 
 SLOW_MOMENT = 1.2
 """A sample is slow, and taken again, if the machine's pace was worse than the run's best by this factor."""
@@ -165,9 +165,10 @@ class Row:
         return found
 
     def _open(self, target: Target) -> bool:
-        """Whether the rounds that meet the target, and those that miss it, are about as many."""
+        """Whether chance may have it that the rounds meet the target, or miss it, as often as they do."""
         rounds = [self._meets(ratio, target) for ratio in self._ratios(self.ours, target.against)]
-        return bool(rounds) and abs(2 * sum(rounds) - len(rounds)) < LEAD
+        lead = 2 * sum(rounds) - len(rounds)
+        return lead**2 < DEVIATIONS**2 * len(rounds)
 
     def _meets(self, ratio: float, target: Target) -> bool:
         return ratio <= target.bound if self.workload.cost else ratio >= target.bound

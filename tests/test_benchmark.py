@@ -46,7 +46,7 @@ def test_a_ratio_is_of_the_same_rounds() -> None:
 @pytest.mark.parametrize("cost", [False, True])
 @pytest.mark.parametrize("ours", [10, 30])
 def test_what_enough_rounds_agree_on_is_not_measured_further(ours: float, cost: bool) -> None:
-    """One that says the opposite is outweighed by one more."""
+    """With one that says the opposite, thirteen are enough."""
     odd = 40 - ours
     enough = results({OURS: [odd, *[ours] * 12], "picows": [20] * 13}, Target(1.0), cost=cost)
     too_few = results({OURS: [odd, *[ours] * 11], "picows": [20] * 12}, Target(1.0), cost=cost)
