@@ -2,7 +2,6 @@
 
 import gc
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,6 +25,7 @@ from tests.scripted_peer import (
     close_frame,
     frame,
 )
+from tests.turns import Turns, counted_turns
 from trio_ohws import (
     AlreadyClosed,
     BusinessError,
@@ -186,24 +186,11 @@ Kind = Callable[[Callable[..., object]], Callable[..., object]]
 sync_or_async = pytest.mark.parametrize("kind", [lambda callback: callback, as_async], ids=["sync", "async"])
 
 
-class Turns(trio.abc.Instrument):
-    """Counts how often each task is given its turn."""
-
-    def __init__(self) -> None:
-        self.of: Counter[trio.lowlevel.Task] = Counter()
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        """See `Instrument`."""
-        self.of[task] += 1
-
-
 @pytest.fixture
 def turns(server: Server) -> Iterator[Turns]:
     """A count that begins with the test."""
-    instrument = Turns()
-    trio.lowlevel.add_instrument(instrument)
-    yield instrument
-    trio.lowlevel.remove_instrument(instrument)
+    with counted_turns() as turns:
+        yield turns
 
 
 # Rule 1: callbacks in order, then streams, then the inbox

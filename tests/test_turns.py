@@ -7,36 +7,25 @@ import trio
 
 from tests.scripted_peer import polite
 from tests.served import served
+from tests.turns import Turns, counted_turns
 from trio_ohws import open_websocket
 
 # Trio's, trio-websocket's and ours; as few as they ever were.
 CONNECT_AND_CLOSE = 17
 
 
-class Steps(trio.abc.Instrument):
-    """Counts the steps of all tasks."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        """See `Instrument`."""
-        self.count += 1
-
-
 def test_connecting_and_closing() -> None:
     """A connection is opened and closed in so many steps, whatever order the scheduler takes."""
-    steps = Steps()
 
-    async def main(url: str) -> None:
+    async def main(url: str) -> Turns:
         async with open_websocket(url):
             pass
-        trio.lowlevel.add_instrument(steps)
-        async with open_websocket(url):
-            pass
-        trio.lowlevel.remove_instrument(steps)
+        with counted_turns() as turns:
+            async with open_websocket(url):
+                pass
+        return turns
 
     with served(polite) as url:
-        trio.run(main, url)
+        turns = trio.run(main, url)
 
-    assert steps.count <= CONNECT_AND_CLOSE
+    assert turns.of.total() <= CONNECT_AND_CLOSE
