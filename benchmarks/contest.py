@@ -102,14 +102,7 @@ class Contest:
                         try:
                             if entry.task.kind == "idle":
                                 start(entry.client)  # memory is measured in a fresh process
-                            worker = workers[entry.client]
-                            # What slows the machine for seconds is to meet both sides of a ratio: so these
-                            # are short, and none is taken again.
-                            sample = (
-                                self._sample(worker, entry, self._seconds / 2)
-                                if further
-                                else self._steady_sample(worker, entry)
-                            )
+                            sample = self._sample(workers[entry.client], entry, further=further)
                             results.add(entry, number, sample)
                         except Failed as failure:
                             self._fail(name, failure)
@@ -130,20 +123,21 @@ class Contest:
         self._tell(f"{name}: {failure}\n")
         self.results.failures[name] = str(failure)
 
-    def _steady_sample(self, worker: Worker, entry: Entry) -> Sample:
-        """The sample of a moment when the machine was as fast as it can be, or the best of a few."""
+    def _sample(self, worker: Worker, entry: Entry, *, further: bool) -> Sample:
+        """The sample of a moment when the machine was as fast as it can be, or the best of a few.
+
+        What slows the machine for seconds is to meet both sides of a ratio: so those of further rounds are
+        short, and none is taken again.
+        """
+        seconds, attempts = (self._seconds / 2, 1) if further else (self._seconds, ATTEMPTS)
         samples: list[Sample] = []
         while True:
             begun = time.perf_counter()
-            samples.append(self._sample(worker, entry, self._seconds))
+            samples.append(worker.measure(entry, seconds))
             best = min(samples, key=lambda sample: sample.pace_ns)
+            self.results.best_pace_ns = min(self.results.best_pace_ns, best.pace_ns)
             if entry.task.kind == "idle" or not self.results.slow(best):
                 return best
-            if len(samples) == ATTEMPTS or self._patience_s <= 0:
+            if len(samples) == attempts or self._patience_s <= 0:
                 return best
             self._patience_s -= time.perf_counter() - begun
-
-    def _sample(self, worker: Worker, entry: Entry, seconds: float) -> Sample:
-        sample = worker.measure(entry, seconds)
-        self.results.best_pace_ns = min(self.results.best_pace_ns, sample.pace_ns)
-        return sample
