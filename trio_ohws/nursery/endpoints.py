@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import trio
 
 from trio_ohws.nursery.takeover import Underlay
 
-__all__ = ["UNKNOWN", "Address", "Endpoints", "TlsInfo", "endpoints_of"]
+__all__ = ["Address", "Endpoints", "TlsInfo", "endpoints_of"]
 
 Address = tuple[str, int] | str
 """Host and port, or the path of a Unix socket."""
@@ -40,9 +40,6 @@ class Endpoints(NamedTuple):
     local: Address | None = None
     remote: Address | None = None
     tls: TlsInfo | None = None
-
-
-UNKNOWN: Final = Endpoints()
 
 
 def endpoints_of(stream: object) -> Endpoints:

@@ -2,9 +2,9 @@
 
 A session is a task in the socket's nursery with a cancel scope of its own, which is shielded. While it dials
 and shakes hands cancelling `connect` ends it. Then, in one step without a checkpoint, `connect` is told,
-headerReceive and open are told, and the data plane is released. From there on only the session itself ends
-the session: outer cancellation reaches the socket's body first, and the socket says goodbye (`close`,
-`abort`).
+headerReceive and open are told. That step is the reader's, which goes on to deliver what has arrived. From
+there on only the session itself ends the session: outer cancellation reaches the socket's body first, and the
+socket says goodbye (`close`, `abort`).
 
     connecting --answer--> open --Close, violation, fault, dead link--> closing --EOF or time--> closed
 """
@@ -36,7 +36,7 @@ from trio_ohws.events.queue import BoundedQueue
 from trio_ohws.nursery.bare import bare_errors
 from trio_ohws.nursery.dataplane import DataPlane
 from trio_ohws.nursery.ending import Ending, attempt_failed
-from trio_ohws.nursery.endpoints import UNKNOWN, Endpoints, endpoints_of
+from trio_ohws.nursery.endpoints import Endpoints, endpoints_of
 from trio_ohws.nursery.flag import Flag
 from trio_ohws.nursery.keepalive import keep_alive
 from trio_ohws.nursery.outbox import Outbox
@@ -118,7 +118,7 @@ class Session:
             self.inbox = BoundedQueue(*settings.receive_buffer)
         self.state: State = State.CONNECTING
         self.headers: ResponseHeaders = ResponseHeaders()
-        self.endpoints: Endpoints = UNKNOWN
+        self.endpoints: Endpoints = Endpoints()
         self.result: CloseResult | None = None
         self.ended: Flag = Flag()
 
@@ -442,7 +442,7 @@ class Session:
         scope, begun = self._tasks.cancel_scope, trio.current_time()
         answer_s = ending.answer_s
         try:
-            # As a rule it is written already. A deadline and a turn of the scheduler are 2 % more.
+            # As a rule it is written already: a deadline and a turn of the scheduler saved.
             if not self.plane.close_queued.is_set() or self.outbox.queued or self.outbox.failure is not None:
                 scope.deadline = begun + min(ending.flush_s, ending.within_s)
                 await self.plane.close_queued.wait()
