@@ -17,8 +17,8 @@ def test_the_area() -> None:
 def test_what_is_decrypted_has_an_area_of_its_own() -> None:
     """It is decrypted into one of the others."""
     scratch = Scratch(100)
-    scratch.arrivals[:] = b"c" * 200
+    scratch.arrivals[:] = b"c" * 400
     scratch.view[:] = b"a" * 100
     scratch.wide[:] = b"b" * 400
 
-    assert b"c" * 200 == scratch.arrivals
+    assert b"c" * 400 == scratch.arrivals

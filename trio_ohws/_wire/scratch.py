@@ -43,9 +43,9 @@ class Scratch:
 
     @property
     def arrivals(self) -> memoryview:
-        """An area for what is to be decrypted, twice as large as `view`; made when first asked for."""
+        """An area for what is to be decrypted, as large as `wide`; made when first asked for."""
         if self._arrivals is None:
-            self._arrivals = _area(2 * len(self.view))
+            self._arrivals = _area(4 * len(self.view))
         return self._arrivals
 
 
