@@ -2,10 +2,13 @@
 
 from typing import Final
 
-__all__ = ["READ_SIZE", "Scratch"]
+__all__ = ["READ_SIZE", "WIDTH", "Scratch"]
 
 READ_SIZE: Final = 262144
 """Bytes that are asked of the operating system, or of a stream, at a time."""
+
+WIDTH: Final = 4
+"""How many times as large the other areas of a `Scratch` are."""
 
 # Where in a page an area begins. The C library begins every large block 16 bytes into one, the kernel's data
 # begin with one; and where the target is a few bytes behind the source, modulo 4096, `rep movsb` takes twelve
@@ -32,20 +35,20 @@ class Scratch:
 
     @property
     def wide(self) -> memoryview:
-        """Another area, four times as large, which is made when first asked for.
+        """Another area, `WIDTH` times as large, which is made when first asked for.
 
         It is for connections on which large frames arrive whole: with few of them in a read, the turn of
         the scheduler between two reads costs as much as they do.
         """
         if self._wide is None:
-            self._wide = _area(4 * len(self.view))
+            self._wide = _area(WIDTH * len(self.view))
         return self._wide
 
     @property
     def arrivals(self) -> memoryview:
         """An area for what is to be decrypted, as large as `wide`; made when first asked for."""
         if self._arrivals is None:
-            self._arrivals = _area(4 * len(self.view))
+            self._arrivals = _area(WIDTH * len(self.view))
         return self._arrivals
 
 

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final, cast
 
-from trio_ohws._wire.scratch import READ_SIZE
+from trio_ohws._wire.scratch import READ_SIZE, WIDTH
 
 __all__ = ["ARRIVAL", "TlsLayer"]
 
@@ -18,7 +18,7 @@ _SIP: Final = 65536
 # A record at most: its head, its plaintext, and 2048 bytes more in TLS 1.2 (RFC 8446 section 5.2).
 _RECORD: Final = 5 + 16384 + 2048
 
-ARRIVAL: Final = 4 * READ_SIZE - _RECORD
+ARRIVAL: Final = WIDTH * READ_SIZE - _RECORD
 """Bytes to ask of the network at a time.
 
 With the rest of a record from before, one pass takes all of it where large frames arrive (`Scratch.wide`).
