@@ -6,7 +6,8 @@ is left, torn, lost or told twice, `Cancelled` comes out as it went in, and what
 
 A step is what Trio runs of a task between two of its waits; the point after it is a checkpoint, at which the
 cancellation is delivered. A point is named by the task and the number of its step, not by a number over all
-tasks: the order in which Trio runs tasks is random, but what each of them does is not.
+tasks: the order in which Trio runs tasks is random, but what each of them does is not. A scenario in which it
+would matter who comes first sees to that itself, lest one name stand for two points.
 """
 
 import functools

@@ -167,9 +167,15 @@ async def send_in_line(trial: Trial) -> None:
     async with trial.socket(send_buffer=1) as ws:
         ws.send_nowait("head")
         trial.queued("head")
+        called = trio.Event()
+
+        async def send_in_front() -> None:
+            called.set()
+            await trial.send(ws, "in front")
+
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(trial.send, ws, "in front")
-            await trio.lowlevel.checkpoint()
+            nursery.start_soon(send_in_front)
+            await called.wait()
             with trial.call():
                 await trial.send(ws, LARGE)
             nursery.start_soon(trial.send, ws, "behind")
