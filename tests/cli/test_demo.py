@@ -33,12 +33,11 @@ EVENTS = [
 
 
 def said(output: str) -> list[str]:
-    """Return what each line is about; of the answers to `connect` and to `send` either may come first."""
+    """Return what each line is about; answers to `connect` and `send`, which may be late, after "open"."""
     words = [line[:15].strip() for line in output.splitlines()]
-    if "connect" in words[1:]:
-        at = words.index("connect")
-        if words[at - 1] == "send":
-            words[at - 1 : at + 1] = ["connect", "send"]
+    if "open" in words:
+        told = words.index("open") + 1
+        words[told:] = sorted(words[told:], key=lambda word: ["connect", "send", word].index(word))
     return words
 
 
