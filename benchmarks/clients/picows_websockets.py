@@ -11,10 +11,19 @@ from .client import Client, Job
 from .loops import on_uvloop
 from .pulling import Link, works
 
+QUEUE = 16
+"""Messages: the default, which is kept but over TLS. There a queue that was full once gets the rest of a
+flood only with what arrives next, the answer to its own ping 20 s later."""
+
 
 @asynccontextmanager
 async def open_link(job: Job) -> AsyncIterator[Link]:
-    async with connect(job.url, ssl=job.tls, compression="deflate" if job.deflate else None) as ws:
+    async with connect(
+        job.url,
+        ssl=job.tls,
+        compression="deflate" if job.deflate else None,
+        max_queue=None if job.tls else QUEUE,
+    ) as ws:
         yield Link(ws.send, ws.recv)
 
 
