@@ -1,10 +1,10 @@
 """One connection, from the first packet to the last event.
 
 A session is a task in the socket's nursery with a cancel scope of its own, which is shielded. While it dials
-and shakes hands cancelling `connect` ends it. Then, in one step without a checkpoint, `connect` is told,
-headerReceive and open are told. That step is the reader's, which goes on to deliver what has arrived. From
-there on only the session itself ends the session: outer cancellation reaches the socket's body first, and the
-socket says goodbye (`close`, `abort`).
+and shakes hands cancelling `connect` ends it. Then, in one step without a checkpoint, `connect` is told, and
+so are headerReceive and open. That step is the reader's, which goes on to deliver what has arrived. From
+there on only the session itself ends the session: outer cancellation reaches the socket's body first, and
+the socket says goodbye (`close`, `abort`).
 
     connecting --answer--> open --Close, violation, fault, dead link--> closing --EOF or time--> closed
 """
