@@ -54,6 +54,15 @@ class Hose(trio.abc.Stream):
         """There is always room."""
         await trio.lowlevel.checkpoint()
 
+    def read_now(self, size: int) -> bytes:
+        """Return so many bytes, without waiting."""
+        while len(self._rest) < size and (piece := next(self._pieces, b"")):
+            self._rest = memoryview(bytes(self._rest) + piece)
+        data = bytes(self._rest[:size])
+        self._rest = self._rest[size:]
+        self.given += len(data)
+        return data
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Return as much of a piece as is asked for."""
         await trio.lowlevel.checkpoint()

@@ -4,6 +4,8 @@ The budgets are what was measured, rounded up. Over one by a tenth, and the chan
 either worth it, and the budget is raised in the same commit, or it is undone. `make bench` has the times.
 """
 
+import io
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -17,6 +19,7 @@ from trio_ohws._wire.scratch import Scratch
 from trio_ohws.events.emitter import Emitter
 from trio_ohws.events.queue import BoundedQueue
 from trio_ohws.nursery.outbox import Outbox
+from trio_ohws.nursery.transport import SocketTransport
 
 COUNT = 960  # messages in one pass, and a multiple of the steps between two turns
 MEGABYTE = 1 << 20
@@ -27,6 +30,7 @@ BUDGET = {
     "decode 1 KiB": (86.1, 1.1),
     "tell a callback": (25.1, 1.1),
     "tell a callback 64 KiB": (87.3, 1.1),
+    "tell a callback 64 KiB, read straight": (187.1, 10.1),
     "fill the inbox": (0.2, 0.1),
     "iterate": (96, 4.3),
     "receive": (126, 5.3),
@@ -50,6 +54,10 @@ class Sink:
     async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Take all of them."""
 
+    def read_now(self, size: int) -> bytes:
+        """Say that there is nothing now."""
+        return b""
+
     async def receive_into(self, sink: object) -> int:
         """Say that there is nothing to come."""
         return 0
@@ -61,10 +69,22 @@ class Sink:
         """Be gone."""
 
 
-def loaded(opcode: int, payload: bytes) -> Decoder:
-    """Return a decoder that has `COUNT` messages to decode."""
+class Arrived(socket.socket):
+    """A socket on which this has arrived."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._data = io.BytesIO(data)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receive what has arrived."""
+        return self._data.read(size)
+
+
+def loaded(opcode: int, payload: bytes, count: int = COUNT) -> Decoder:
+    """Return a decoder that has `count` messages to decode."""
     decoder = Decoder(Scratch(), MEGABYTE)
-    decoder.feed(frame(opcode, payload) * COUNT)
+    decoder.feed(frame(opcode, payload) * count)
     return decoder
 
 
@@ -134,6 +154,29 @@ def tell_a_callback_large() -> Counter:
     return counter
 
 
+def tell_a_callback_straight() -> Counter:
+    """Read messages of 64 KiB, and hand each to one callback."""
+    left = COUNT
+
+    def on_message(error: None, value: Message) -> None:
+        nonlocal left
+        left -= 1
+
+    emitter = Emitter(None, int)
+    emitter.on("message", on_message)
+    emitter.begin(inbox())
+    decoder = loaded(BINARY, bytes(65536), 2)
+    emitter.deliver(decoder.decode())
+    emitter.pour(decoder.large_frames())
+    with Arrived(frame(BINARY, bytes(65536)) * COUNT) as sock:
+        transport = SocketTransport(sock)
+        with counting() as counter:
+            while left > 0:
+                emitter.pour(decoder.arriving_frames(transport.read_now))
+    assert left == -2
+    return counter
+
+
 def fill_the_inbox() -> Counter:
     """Hand messages to the socket's own queue."""
     queue = inbox()
@@ -180,6 +223,7 @@ LOOPS: dict[str, Callable[[], Counter]] = {
     "decode 1 KiB": decode_binary,
     "tell a callback": tell_a_callback,
     "tell a callback 64 KiB": tell_a_callback_large,
+    "tell a callback 64 KiB, read straight": tell_a_callback_straight,
     "fill the inbox": fill_the_inbox,
     "iterate": lambda: pull(BoundedQueue.__anext__, COUNT),
     "receive": lambda: pull(BoundedQueue.receive, COUNT),

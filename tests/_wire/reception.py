@@ -1,6 +1,6 @@
 """What a decoder tells of a server's bytes, however they are cut."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
@@ -22,8 +22,11 @@ class Verdict(NamedTuple):
 Told = Message | Control | Verdict
 
 
-def drain(decoder: Decoder) -> list[Told]:
-    """Return all that the decoder makes of what it has: messages, control frames, at last a verdict."""
+def drain(decoder: Decoder, read: Callable[[int], bytes] | None = None) -> list[Told]:
+    """Return all that the decoder makes of what it has: messages, control frames, at last a verdict.
+
+    And of what it may `read` meanwhile.
+    """
     told: list[Told] = []
     while True:
         told += decoder.decode()
@@ -34,6 +37,8 @@ def drain(decoder: Decoder) -> list[Told]:
             return [*told, Verdict(stop.code, stop.reason)]
         if isinstance(stop, Handover):
             told += islice(decoder.large_frames(), 1)  # the next one; the one after that from `decode` again
+            if read is not None:
+                told += decoder.arriving_frames(read)
         elif not isinstance(stop, Pause):
             told.append(stop)
 
@@ -78,15 +83,29 @@ class Link:
         self.decoder.feed(data)
         self.told += drain(self.decoder)
 
-    def read(self, at_most: int) -> None:
-        """Receive once, and let another connection use the area afterwards."""
+    def read(self, at_most: int, at_hand: int | None = None) -> None:
+        """Receive once, and let another connection use the area afterwards.
+
+        Args:
+            at_most: bytes that have arrived.
+            at_hand: bytes that can be read straight after that, if this can be.
+        """
         buffer = self.decoder.get_buffer()
         count = min(len(buffer), at_most, len(self.data))
         assert count, "no memory to receive into looks like EOF"
         buffer[:count] = self.data[:count]
         self.data = self.data[count:]
         self.decoder.buffer_updated(count)
-        self.told += drain(self.decoder)
+
+        def read(size: int) -> bytes:
+            nonlocal at_hand
+            assert at_hand is not None
+            data = self.data[: min(size, at_hand)]
+            self.data = self.data[len(data) :]
+            at_hand -= len(data)
+            return data
+
+        self.told += drain(self.decoder, None if at_hand is None else read)
         for area in (self.scratch.view, self.scratch.wide):
             area[:] = b"\xff" * len(area)
 

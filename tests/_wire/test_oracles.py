@@ -336,15 +336,20 @@ LARGE_FRAMES = {
 @hypothesis.given(
     st.lists(st.sampled_from(sorted(LARGE_FRAMES)), min_size=2, max_size=8),
     st.sampled_from([1 << 20, 262_144, 65_536 + 10, 40_000]),
+    st.sampled_from([None, 0, 3, 65_536, 65_536 + 10, 65_536 + 17, 100_000, 1 << 20]),
 )
-@hypothesis.example(["small", "begin", "binary"], 1 << 20)  # a message inside one, at the beginning of a pass
-def test_large_frames_behind_each_other(names: list[str], size: int) -> None:
-    """In one pass or in several, legal or not, they are what the oracle makes of them."""
+# A message inside one, at the beginning of a pass; frames of each kind that are read straight.
+@hypothesis.example(["small", "begin", "binary"], 1 << 20, None)
+@hypothesis.example(["binary", "text", "binary", "no text"], 65_536 + 10, 1 << 20)
+@hypothesis.example(["binary", "text", "binary", "ping", "small"], 100_000, 1 << 20)
+@hypothesis.example(["text", "half", "small"], 100_000, 1 << 20)
+def test_large_frames_behind_each_other(names: list[str], size: int, at_hand: int | None) -> None:
+    """In one pass or in several, read straight or not, legal or not: what the oracle makes of them."""
     wire = b"".join(LARGE_FRAMES[name] for name in names)
     link = open_link(None, LARGEST, 262_144)
     link.data = wire
     while not link.ended:
-        link.read(size)
+        link.read(size, at_hand)
     theirs = ask("websockets", wire, None, LARGEST)
 
     assert agree(account(link), theirs) or difference("websockets", account(link), theirs)

@@ -131,6 +131,10 @@ class Watched:
         await self._transport.write(buffers)
         self._wrote()
 
+    def read_now(self, size: int) -> bytes:
+        """See `Transport`."""
+        return self._transport.read_now(size)
+
     async def receive_into(self, sink: Sink) -> int:
         """See `Transport`."""
         return await self._transport.receive_into(sink)

@@ -77,6 +77,10 @@ class Wire:
             raise self.failure
         self.data += b"".join(buffers)
 
+    def read_now(self, size: int) -> bytes:
+        """See `Transport`."""
+        raise NotImplementedError
+
     async def receive_into(self, sink: Sink) -> int:
         """See `Transport`."""
         raise NotImplementedError

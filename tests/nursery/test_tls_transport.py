@@ -87,6 +87,10 @@ class Arrivals:
         """See `Transport`."""
         await trio.lowlevel.checkpoint()
 
+    def read_now(self, size: int) -> bytes:
+        """See `Transport`."""
+        raise NotImplementedError
+
     async def receive_into(self, sink: Sink) -> int:
         """See `Transport`."""
         await trio.lowlevel.checkpoint()

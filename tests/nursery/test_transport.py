@@ -501,6 +501,65 @@ async def test_eof_in_a_large_frame_is_told_after_what_came_before_it() -> None:
     await transport.abort()
 
 
+@each
+async def test_where_nothing_is_there_nothing_is_read_now(connect: Connect) -> None:
+    """Nor by a stream in any case, which could not but wait; and nothing is lost by asking."""
+    transport, theirs = await connect()
+
+    assert b"" == transport.read_now(10)
+    await theirs.send_all(b"bytes")
+    assert b"bytes" == await Receiver().receive(transport)
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def test_what_is_there_is_read_now() -> None:
+    """So much of it as is asked for, or all; then there is nothing."""
+    transport, theirs = await arrived(b"bytes")
+
+    assert [b"byt", b"es", b""] == [transport.read_now(3) for _ in range(3)]
+    await transport.abort()
+    await theirs.aclose()
+
+
+@pytest.mark.parametrize("size", [5, 6], ids=["all that was asked for", "less"])
+async def test_the_next_read_tries_or_waits(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """As after one that waited: it tries first, with a turn for others, if there may be more."""
+    transport, theirs = await arrived(b"bytes")
+    transport.read_now(size)
+    sink = Receiver()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sink.receive, transport)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (size == 5) == sink.asked
+        await theirs.send_all(b"late")
+    await transport.abort()
+    await theirs.aclose()
+
+
+async def test_a_reset_that_is_read_now_is_told_by_the_next_read() -> None:
+    """And what came before it is there."""
+    transport, theirs = await arrived(b"bytes")
+    reset(theirs)
+
+    assert [b"bytes", b"", b""] == [transport.read_now(5) for _ in range(3)]
+    for _ in range(2):
+        with pytest.raises(ConnectionResetError):
+            await Receiver().receive(transport)
+    await transport.abort()
+
+
+async def test_eof_that_is_read_now_is_told_by_the_next_read() -> None:
+    """Each of them."""
+    transport, theirs = await arrived(b"bytes")
+    await theirs.aclose()
+
+    assert [b"bytes", b""] == [transport.read_now(6) for _ in range(2)]
+    for _ in range(2):
+        assert b"" == await Receiver().receive(transport)
+    await transport.abort()
+
+
 class Frame(LargeFrame):
     """A sink in the middle of a large frame, whose memory ends where the frame does."""
 

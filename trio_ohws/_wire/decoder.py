@@ -15,13 +15,13 @@ a gigabyte, in messages that are each allowed.
 
 import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from trio_ohws._wire.deflate import PIECE, Deflate
 from trio_ohws._wire.frames import BINARY, CLOSE, FIN, PONG, RSV1, TEXT, Violation
 from trio_ohws._wire.scratch import Scratch
-from trio_ohws._wire.splitter import MANY, large_frames, split
+from trio_ohws._wire.splitter import MANY, arriving_frames, large_frames, split
 
 __all__ = ["MAX_FRAGMENTS", "Control", "Decoder", "Handover", "Message", "Pause"]
 
@@ -31,6 +31,11 @@ Message = str | bytes
 MAX_FRAGMENTS: Final = 1 << 20
 # Read straight into a large frame's own buffer while at least this much of it is missing.
 _WORTH_A_READ: Final = 32768
+# Read straight into memory of their own payloads up to this. The C library gets larger blocks from the
+# kernel, page by page: that costs more than a copy.
+_STRAIGHT: Final = 122_880
+# And so much of them before those behind us get their turn; it takes some 0.4 ms.
+_ENOUGH_STRAIGHT: Final = 1 << 21
 # Bytes that are inflated before those behind us get their turn; it takes some 3 ms.
 _ENOUGH: Final = 1 << 20
 
@@ -57,8 +62,8 @@ class Handover:
     """A large message: hand it on before the next one is made, so that this finds its memory free, and warm.
 
     Memory for several at a time may be new to the process each time, which costs more than to fill it. The
-    next ones come from `large_frames`, if one likes, and then or else from `decode`. Whoever lets others run
-    in between calls `keep` first.
+    next ones come from `large_frames` and `arriving_frames`, if one likes, and then or else from `decode`.
+    Whoever lets others run in between calls `keep` first.
     """
 
     __slots__ = ()
@@ -77,6 +82,7 @@ class Decoder:
     """
 
     __slots__ = (
+        "_alike",
         "_blocks",
         "_data",
         "_filled",
@@ -99,6 +105,7 @@ class Decoder:
         "deflate",
         "position",
         "stop",
+        "straight",
     )
 
     def __init__(self, scratch: Scratch, max_message_size: int) -> None:
@@ -129,6 +136,9 @@ class Decoder:
         self._payload: io.BytesIO | None = None
         self._filled = 0
         self._lent: memoryview | None = None
+        # After a Handover: whether more such messages could be read straight, and whether any was.
+        self._alike = False
+        self.straight: bool = False
 
     @property
     def idle(self) -> bool:
@@ -194,6 +204,8 @@ class Decoder:
             self.position = 0
             if self._payload is not None and not self._missing:
                 self._finish(messages)  # the last read was the rest of a large frame
+                if not source:
+                    return self._hand_over(messages)
             while True:
                 # Large frames are copied straight out of the area. For small ones a copy of the area as
                 # `bytes` pays: slicing that and decoding the slices is a third faster.
@@ -201,12 +213,12 @@ class Decoder:
                     self._source, self.position = source, pos
                     if (message := next(self.large_frames(), None)) is not None:
                         messages.append(message)
-                        if type(source) is memoryview:
+                        if type(source) is memoryview and not self.straight:
                             self._view = self._scratch.wide
                     pos, self.position = self.position, 0
                     if messages and pos < len(source):
-                        self._source, self.position, self.stop = source, pos, _HANDOVER
-                        return messages
+                        self._source, self.position = source, pos
+                        return self._hand_over(messages)
                 elif type(source) is memoryview:
                     source, pos = bytes(source[pos:] if pos else source), 0
                 if not self._opcode and type(source) is bytes:
@@ -251,6 +263,25 @@ class Decoder:
         if self._opcode:
             return iter(())  # they would be inside another message
         return large_frames(self._source, self._max_message_size, self)
+
+    def arriving_frames(self, read: Callable[[int], bytes]) -> Iterator[Message]:
+        """After `large_frames`, read those that have not arrived yet when it ended, 2 MiB of them at most.
+
+        For messages of 64 to 120 KiB. The rest is as there.
+
+        Args:
+            read: returns so many bytes, or fewer if no more are there; nothing else may run in between.
+        """
+        source, pos = self._source, self.position
+        if self._opcode or not self._alike or (len(source) > pos + 1 and source[pos + 1] != 127):
+            return iter(())
+        return arriving_frames(read, _ENOUGH_STRAIGHT, min(self._max_message_size, _STRAIGHT), self)
+
+    def _hand_over(self, messages: list[Message]) -> list[Message]:
+        self.stop = _HANDOVER
+        self._alike = len(messages[-1]) <= _STRAIGHT
+        self.straight = False
+        return messages
 
     def _large_next(self, source: bytes | memoryview, pos: int) -> bool:
         return self._missing > 0 or (len(source) > pos + 1 and source[pos + 1] == 127)

@@ -1,14 +1,14 @@
-"""The flat loops: whole frames out of a chunk of bytes, small ones and large ones, the common case.
+"""The flat loops: whole frames, small ones out of a chunk, large ones out of it or straight from the source.
 
 Compiled by mypyc, where the wheel was built so, that for small ones takes a quarter of the time. It is the
 same file, and both are fast without that, too: no object and no call per frame but the message itself.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-__all__ = ["MANY", "large_frames", "split"]
+__all__ = ["MANY", "arriving_frames", "large_frames", "split"]
 
 # Numbers, and not FIN | TEXT of the module beside this one: only those are constants to mypyc.
 _FINAL_TEXT: Final = 0x81
@@ -28,6 +28,18 @@ class Place(Protocol):
     """Where in a chunk its reader is."""
 
     position: int
+
+
+class Rest(Protocol):
+    """Who decodes what is no frame of the common kind, or not all there."""
+
+    straight: bool
+
+    def take(self) -> bytes:
+        """Take out what is not decoded yet."""
+
+    def feed(self, data: bytes) -> None:
+        """Take in what is to be decoded next."""
 
 
 def split(chunk: bytes, pos: int, limit: int, messages: list[str | bytes]) -> int:
@@ -104,3 +116,50 @@ def large_frames(chunk: bytes | memoryview, limit: int, place: Place) -> Iterato
         place.position = pos = end
         yield message
         del message  # its memory is the next one's
+
+
+def arriving_frames(
+    read: Callable[[int], bytes], enough: int, limit: int, rest: Rest
+) -> Iterator[str | bytes]:
+    """Read whole unfragmented frames over 64 KiB, each when it is asked for, into memory of its own.
+
+    It ends at the first that is anything else, or not all there, and raises nothing.
+
+    Args:
+        read: returns so many bytes, or fewer if no more are there.
+        enough: ends after so many bytes of payload.
+        limit: bytes of payload that a message may have.
+        rest: has what was read before, and gets what was read in vain; its `straight` is set by each message.
+    """
+    head = rest.take()
+    part = head[10:]
+    head = head[:10]
+    while enough > 0:
+        if len(head) < 10:
+            head += read(10 - len(head))
+            if len(head) < 10:
+                break
+        first, second, length = _LARGE.unpack(head)
+        missing: int = length - len(part)
+        if length < 65536 or length > limit or second != 127 or missing <= 0:
+            break
+        if first not in (_FINAL_BINARY, _FINAL_TEXT):
+            break
+        payload = part + read(missing) if part else read(missing)
+        part = b""
+        if len(payload) < length:
+            part = payload
+            break
+        message: str | bytes = payload
+        if first == _FINAL_TEXT:
+            try:
+                message = str(payload, "utf-8")
+            except UnicodeDecodeError:
+                part = payload
+                break
+        head = payload = b""
+        enough -= length
+        rest.straight = True
+        yield message
+        del message  # its memory is the next one's
+    rest.feed(head + part)

@@ -284,6 +284,15 @@ class DataPlane(trio.abc.Stream):
             self.messages += 1
             yield message
             del message  # its memory is the next one's
+        for message in self._decoder.arriving_frames(self._read_now):
+            self.messages += 1
+            yield message
+            del message
+
+    def _read_now(self, size: int) -> bytes:
+        data = self._transport.read_now(size)
+        self.bytes += len(data)
+        return data
 
     async def _park(self) -> None:
         """Wait for a consumer. This is our own slowness, so the keepalive must not count it."""

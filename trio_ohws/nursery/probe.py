@@ -195,6 +195,9 @@ class ProbedTransport:
         await self._transport.write(buffers)
         self._probe.wrote(sum(map(len, buffers)))
 
+    def read_now(self, size: int) -> bytes:
+        return self._transport.read_now(size)
+
     async def receive_into(self, sink: Sink) -> int:
         self._probe.read_on()
         return await self._transport.receive_into(sink)

@@ -63,6 +63,12 @@ class Transport(Protocol):
     async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         """Write all of them."""
 
+    def read_now(self, size: int) -> bytes:
+        """Return `size` bytes, or what can be read of them without waiting; b"" where this cannot be.
+
+        What keeps it from that, EOF or a dead link for example, is told by what comes next.
+        """
+
     async def receive_into(self, sink: Sink) -> int:
         """Wait for bytes and give them to `sink`; return how many they are, 0 at EOF.
 
@@ -131,6 +137,17 @@ class SocketTransport:
                 self._sock.setsockopt(socket.IPPROTO_TCP, _UNSENT, min(size, _MOST_UNSENT))
                 return before
         return None
+
+    def read_now(self, size: int) -> bytes:
+        try:
+            data = self._sock.recv(size)
+        except BlockingIOError:
+            data = b""
+        except OSError as trouble:
+            self._trouble = trouble
+            return b""
+        self._try_first = len(data) == size
+        return data
 
     async def receive_into(self, sink: Sink) -> int:
         if self._trouble is not None:
@@ -212,6 +229,9 @@ class StreamTransport:
     async def write(self, buffers: Sequence[bytes | memoryview]) -> None:
         for buffer in buffers:
             await self._stream.send_all(buffer)
+
+    def read_now(self, size: int) -> bytes:
+        return b""
 
     async def receive_into(self, sink: Sink) -> int:
         data = await self._stream.receive_some(READ_SIZE)
