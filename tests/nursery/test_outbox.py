@@ -684,6 +684,21 @@ async def test_a_large_frame_is_not_copied(nursery: trio.Nursery, window: int) -
     assert payload is (rest.obj if isinstance(rest, memoryview) else rest)
 
 
+@pytest.mark.parametrize(("left", "kept"), [(0, False), (1000, False), (262_143, False), (262_144, True)])
+async def test_a_small_rest_does_not_keep_a_large_frame(nursery: trio.Nursery, left: int, kept: bool) -> None:
+    """The next message is admitted beside it, and would have to be masked into memory of its own."""
+    payload = bytes(range(256)) * 4096
+    wire = Wire(6 + len(payload) - left)
+    outbox = start(wire, nursery)
+    outbox.put_parts([b"header", payload])
+    wire.offered.clear()
+
+    assert left == outbox.queued
+    assert kept == (sys.getrefcount(payload) > 2)  # ours, and the argument
+    await settle()
+    assert b"header" + payload == wire.data
+
+
 async def test_a_large_frame_is_written_at_once_within_a_burst(nursery: trio.Nursery) -> None:
     """Nothing is gained by gathering it; but it does not overtake, nor is it written in the reader's pass."""
     wire = Wire()

@@ -21,6 +21,9 @@ from trio_ohws.nursery.transport import LINK_ERRORS, Transport
 __all__ = ["Outbox"]
 
 _WRITE_SIZE: Final = 262144  # bytes of small frames that are joined into one write
+# Less than this of a larger frame is copied: it would keep all of the frame, and the next one, which is
+# admitted beside so little of it, would find no warm memory free to be masked into, or none at all.
+_SMALL_REST: Final = 262144
 
 
 class _Place:
@@ -219,8 +222,11 @@ class Outbox:
         self.written += sent
         for part in parts:
             if sent < len(part):
-                self._queue.append(memoryview(part)[sent:] if sent else part)
-                self.queued += len(part) - sent
+                rest = memoryview(part)[sent:] if sent else part
+                if len(rest) < _SMALL_REST < len(part):
+                    rest = bytes(rest)
+                self._queue.append(rest)
+                self.queued += len(rest)
             sent = max(0, sent - len(part))
         if self._queue:
             self._burst = True
