@@ -1,5 +1,6 @@
 """Messages of 64 KiB, which one callback gets as they are read: each straight into memory of its own."""
 
+import tracemalloc
 from collections.abc import Callable, Iterable
 from itertools import pairwise, repeat
 
@@ -109,6 +110,27 @@ async def test_instruments_are_told_of_all(brimful: Brim) -> None:
         await trio.testing.wait_all_tasks_blocked()
 
         assert (10, len(wire)) == logbook.totals("received")
+
+
+async def test_one_message_is_alive_at_a_time(brimful: Brim) -> None:
+    """The one before is gone when the next is read: that is what it leaves its memory to."""
+    one = framed(bytes(SIZE))
+    alive: list[float] = []
+
+    def measure(err: None, value: object) -> None:
+        alive.append(tracemalloc.get_traced_memory()[0] / SIZE)
+
+    async with brimful([one + one[:5], one[5:] + one, one, one]).websocket() as ws:
+        ws.on("message", measure)
+        tracemalloc.start()
+        try:
+            await ws.connect(URL)
+            await trio.testing.wait_all_tasks_blocked()
+        finally:
+            tracemalloc.stop()
+
+    assert 5 == len(alive)
+    assert max(alive[1:]) < alive[0] - 0.5, "the first was beside the bytes that it came in"
 
 
 async def test_a_callback_that_is_taken_off_gets_no_more(brimful: Brim) -> None:

@@ -31,10 +31,10 @@ Message = str | bytes
 MAX_FRAGMENTS: Final = 1 << 20
 # Read straight into a large frame's own buffer while at least this much of it is missing.
 _WORTH_A_READ: Final = 32768
-# Read straight into memory of their own payloads up to this. The C library gets larger blocks from the
-# kernel, page by page: that costs more than a copy.
-_STRAIGHT: Final = 122_880
-# And so much of them before those behind us get their turn; it takes some 0.4 ms.
+# Payloads up to this are read straight into memory of their own. Of larger ones few are there whole, and
+# those that are not take turns with them in memory that the C library gets anew from the kernel.
+_STRAIGHT: Final = 196_608
+# So much of them is read before those behind us get their turn; it takes some 0.4 ms.
 _ENOUGH_STRAIGHT: Final = 1 << 21
 # Bytes that are inflated before those behind us get their turn; it takes some 3 ms.
 _ENOUGH: Final = 1 << 20
@@ -267,7 +267,7 @@ class Decoder:
     def arriving_frames(self, read: Callable[[int], bytes]) -> Iterator[Message]:
         """After `large_frames`, read those that have not arrived yet when it ended, 2 MiB of them at most.
 
-        For messages of 64 to 120 KiB. The rest is as there.
+        For messages of 64 to 192 KiB. The rest is as there.
 
         Args:
             read: returns so many bytes, or fewer if no more are there; nothing else may run in between.

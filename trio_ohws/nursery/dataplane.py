@@ -270,6 +270,8 @@ class DataPlane(trio.abc.Stream):
         try:
             done = self._emitter.deliver(messages, start)
             if isinstance(self._decoder.stop, Handover) and done == len(messages):
+                messages.clear()  # their memory is that of the next ones
+                done = 0
                 self._emitter.pour(self._large_messages())
             return done
         except BaseException as fault:  # noqa: BLE001, ASYNC103  # the user's; raised in the socket's nursery
