@@ -32,19 +32,18 @@ class Brimful(StreamTransport):
         return self._hose.read_now(size)
 
 
+Brim = Callable[[Iterable[bytes]], Hose]
+
+
 @pytest.fixture
-def brimful(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterable[bytes]], Hose]:
+def brimful(monkeypatch: pytest.MonkeyPatch) -> Brim:
     """Make servers whose bytes have all arrived."""
-    take_over = "trio_ohws.nursery.session.as_transport"
 
     def as_transport(stream: trio.abc.Stream) -> StreamTransport:
         return Brimful(stream) if isinstance(stream, Hose) else StreamTransport(stream)
 
-    monkeypatch.setattr(take_over, as_transport)
+    monkeypatch.setattr("trio_ohws.nursery.session.as_transport", as_transport)
     return Hose
-
-
-Brim = Callable[[Iterable[bytes]], Hose]
 
 
 def message(number: int) -> bytes | str:

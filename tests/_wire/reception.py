@@ -43,6 +43,14 @@ def drain(decoder: Decoder, read: Callable[[int], bytes] | None = None) -> list[
             told.append(stop)
 
 
+def take_in(decoder: Decoder, data: bytes) -> list[Message]:
+    """Receive `data` at once, and decode one pass."""
+    buffer = decoder.get_buffer()
+    buffer[: len(data)] = data
+    decoder.buffer_updated(len(data))
+    return decoder.decode()
+
+
 class Link:
     """One connection: a server's bytes on their way to a decoder, and all that it told of them.
 

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from tests._wire.reception import LIMIT, Link, Told, Verdict, drain, receive
+from tests._wire.reception import LIMIT, Link, Told, Verdict, drain, receive, take_in
 from tests.scripted_peer import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_frame, frame
 from trio_ohws._wire.decoder import MAX_FRAGMENTS, Control, Decoder, Handover, Message, Pause
 from trio_ohws._wire.frames import Violation
@@ -291,14 +291,6 @@ def test_a_large_frame_that_is_all_there(size: int) -> None:
     decoder.feed(frame(BINARY, b"x", fin=False) + frame(CONT, b"y") + frame(TEXT, "z"))
 
     assert [b"xy", "z"] == drain(decoder)
-
-
-def take_in(decoder: Decoder, data: bytes) -> list[Message]:
-    """Receive `data` at once, and decode one pass."""
-    buffer = decoder.get_buffer()
-    buffer[: len(data)] = data
-    decoder.buffer_updated(len(data))
-    return decoder.decode()
 
 
 LARGE: list[Message] = ["ä" * 35_000, b"b" * 70_000, "\U0001f600" * 20_000]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests._wire.reception import LIMIT, Verdict, drain
+from tests._wire.reception import LIMIT, Verdict, drain, take_in
 from tests.scripted_peer import BINARY, CONT, PING, TEXT, frame
 from trio_ohws._wire.decoder import Control, Decoder, Handover, Message
 from trio_ohws._wire.scratch import Scratch
@@ -31,20 +31,14 @@ class Source:
 
 def handed_over(decoder: Decoder, data: bytes = LARGE) -> list[Message]:
     """Receive the whole of a large frame, and what comes with it, up to the end of `large_frames`."""
-    buffer = decoder.get_buffer()
-    buffer[: len(data)] = data
-    decoder.buffer_updated(len(data))
-    return [*decoder.decode(), *decoder.large_frames()]
+    return [*take_in(decoder, data), *decoder.large_frames()]
 
 
 def in_place(decoder: Decoder) -> list[Message]:
     """Receive one large frame whose rest goes into the memory of its message."""
     decoder.feed(LARGE[:100])
     assert [] == drain(decoder)
-    buffer = decoder.get_buffer()
-    buffer[:] = LARGE[100:]
-    decoder.buffer_updated(len(buffer))
-    return decoder.decode()
+    return take_in(decoder, LARGE[100:])
 
 
 def test_they_are_read_behind_one_that_ends_a_read() -> None:

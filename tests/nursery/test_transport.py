@@ -523,7 +523,7 @@ async def test_what_is_there_is_read_now() -> None:
 
 
 @pytest.mark.parametrize("size", [5, 6], ids=["all that was asked for", "less"])
-async def test_the_next_read_tries_or_waits(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+async def test_the_next_read_tries_or_waits(size: int) -> None:
     """As after one that waited: it tries first, with a turn for others, if there may be more."""
     transport, theirs = await arrived(b"bytes")
     transport.read_now(size)

@@ -8,7 +8,7 @@ piece, inflated if need be, text by an incremental decoder, which is how bad UTF
 is still arriving. So the rest that is carried over is never more than a header or a control frame.
 
 A pass ends early at a control frame: a pong has to leave before the echo of a later message. It ends at a
-large message, which is to leave its memory to the next one; a loop of its own makes those. And it pauses
+large message, which is to leave its memory to the next one; loops of their own make those. And it pauses
 where it would keep others waiting: 256 KiB can hold a hundred thousand frames, or, compressed, a quarter of
 a gigabyte, in messages that are each allowed.
 """

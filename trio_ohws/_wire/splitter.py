@@ -1,7 +1,7 @@
 """The flat loops: whole frames, small ones out of a chunk, large ones out of it or straight from the source.
 
 Compiled by mypyc, where the wheel was built so, that for small ones takes a quarter of the time. It is the
-same file, and both are fast without that, too: no object and no call per frame but the message itself.
+same file, and all are fast without that, too: no object and no call per frame but what makes the message.
 """
 
 import struct
@@ -145,19 +145,16 @@ def arriving_frames(
             break
         if first not in (_FINAL_BINARY, _FINAL_TEXT):
             break
-        payload = part + read(missing) if part else read(missing)
-        part = b""
-        if len(payload) < length:
-            part = payload
+        part = part + read(missing) if part else read(missing)  # mypyc would copy to add to nothing
+        if len(part) < length:
             break
-        message: str | bytes = payload
+        message: str | bytes = part
         if first == _FINAL_TEXT:
             try:
-                message = str(payload, "utf-8")
+                message = str(part, "utf-8")
             except UnicodeDecodeError:
-                part = payload
                 break
-        head = payload = b""
+        head = part = b""
         enough -= length
         rest.straight = True
         yield message
